@@ -1,0 +1,313 @@
+"""The plugin manager: loads built-ins, installed distributions and single files; finds by name."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import inspect
+import linecache
+import re
+import sys
+import traceback
+import types
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar, cast
+
+import pluggy
+
+from tunekit import hookspecs
+from tunekit.components import KINDS, Component
+from tunekit.errors import PluginError, UnknownNameError, suggestion
+
+ENTRY_POINT_GROUP = "tunekit"
+
+# Named as text and imported when asked for: these modules import the public names of tunekit,
+# just as a stranger's plugin does.
+BUILTIN_COMPONENTS = (
+    "tunekit.builtin.optimizers",
+    "tunekit.builtin.activations",
+    "tunekit.builtin.schedules",
+    "tunekit.builtin.regularizers",
+    "tunekit.builtin.initializers",
+    "tunekit.builtin.losses",
+    "tunekit.builtin.metrics",
+    "tunekit.builtin.datasets",
+)
+BUILTIN_OBSERVERS = ("tunekit.tracking.observer",)
+
+COMPONENT_HOOKS = {
+    "tunekit_optimizers": "optimizer",
+    "tunekit_activations": "activation",
+    "tunekit_schedules": "schedule",
+    "tunekit_regularizers": "regularizer",
+    "tunekit_initializers": "initializer",
+    "tunekit_losses": "loss",
+    "tunekit_metrics": "metric",
+    "tunekit_datasets": "dataset",
+}
+"""Which kind of component each hook brings."""
+
+C = TypeVar("C", bound=Component)
+
+
+@dataclass(frozen=True)
+class PluginFile:
+    """A single-file plugin as it travels to workers: where it came from, and its text."""
+
+    path: str
+    text: str
+
+    @classmethod
+    def read(cls, path: str | Path) -> PluginFile:
+        """Read a plugin file.
+
+        Raises:
+            PluginError: It cannot be read.
+        """
+        try:
+            return cls(str(path), Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise PluginError(f"cannot read this plugin file: {reason}", file=str(path)) from None
+
+    @property
+    def digest(self) -> str:
+        """The first 16 hexadecimal digits of the text's SHA-256."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+    @property
+    def module_name(self) -> str:
+        """A module name that other files of the same name do not share."""
+        stem = re.sub(r"\W", "_", Path(self.path).stem)
+        return f"tunekit_plugin_{stem}_{self.digest}"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who brought a component.
+
+    Attributes:
+        name: ``"tunekit"``, a distribution's name, or a file's path.
+        version: The distribution's version, or the file's digest.
+    """
+
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}".strip()
+
+
+@dataclass
+class Registry:
+    """All components that are there, and the hooks to call.
+
+    Attributes:
+        files: The single-file plugins that were loaded.
+        broken: Installed plugins that could not be loaded, with the reason.
+    """
+
+    manager: pluggy.PluginManager
+    files: tuple[PluginFile, ...] = ()
+    broken: dict[str, str] = field(default_factory=dict)
+    _components: dict[tuple[str, str], type[Component]] = field(default_factory=dict)
+    _owners: dict[tuple[str, str], Owner] = field(default_factory=dict)
+
+    @property
+    def hook(self) -> pluggy.HookRelay:
+        """The hooks, to call observers with."""
+        return self.manager.hook
+
+    def names(self, kind: str) -> list[str]:
+        """The names of one kind, sorted."""
+        return sorted(name for of_kind, name in self._components if of_kind == kind)
+
+    def find(self, kind: type[C], name: str) -> type[C]:
+        """The component class of that kind and name.
+
+        Raises:
+            UnknownNameError: There is none; the message names the nearest.
+        """
+        found = self._components.get((kind.kind, name))
+        if found is None:
+            hint = suggestion(name, self.names(kind.kind))
+            raise UnknownNameError(f"no {kind.kind} is called {name!r}. {hint}")
+        return cast("type[C]", found)
+
+    def owner(self, kind: str, name: str) -> Owner:
+        """Who brought that component."""
+        return self._owners[kind, name]
+
+    def observe(self, observer: object) -> None:
+        """Register an object (or module) whose hook implementations observe the search."""
+        self.manager.register(observer)
+
+    def _add(self, hook: str, cls: object, owner: Owner, file: str | None) -> None:
+        kind = COMPONENT_HOOKS[hook]
+        base = KINDS[kind]
+        if not (isinstance(cls, type) and issubclass(cls, base)):
+            raise PluginError(
+                f"{hook} must return a list of {base.__name__} classes, but it holds {cls!r}",
+                file=file,
+            )
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", cls.name):
+            raise PluginError(
+                f"{cls.__name__} has the name {cls.name!r}; expected lower-case letters, digits "
+                'and underscores, such as name = "my_rule"',
+                file=file,
+            )
+        if inspect.isabstract(cls):
+            missing = " and ".join(sorted(cls.__abstractmethods__))
+            raise PluginError(f"{cls.__name__} does not define {missing}", file=file)
+        key = (kind, cls.name)
+        if key in self._components:
+            raise PluginError(
+                f"two {kind}s are called {cls.name!r}: one of {self._owners[key]}, "
+                f"one of {owner}; rename one",
+                file=file,
+            )
+        self._components[key] = cls
+        self._owners[key] = owner
+
+    def register(self, plugin: object, owner: Owner, file: str | None = None) -> None:
+        """Take in a module or object and the components it brings.
+
+        Raises:
+            PluginError: It implements no hook, an unknown hook, or brings what cannot be used.
+        """
+        try:
+            self.manager.register(plugin)
+            self._collect(plugin, owner, file)
+        except PluginError:
+            self._forget(plugin, owner)
+            raise
+        except Exception as error:
+            self._forget(plugin, owner)
+            raise PluginError(_told(error, file), file=file) from error
+
+    def _collect(self, plugin: object, owner: Owner, file: str | None) -> None:
+        hooks = [caller.name for caller in self.manager.get_hookcallers(plugin) or []]
+        specified = {name for name in vars(hookspecs) if name.startswith("tunekit_")}
+        for name in hooks:
+            if name not in specified:
+                raise PluginError(
+                    f"there is no hook {name}. {suggestion(name, specified)}", file=file
+                )
+        if not hooks:
+            raise PluginError(
+                "this plugin implements no hook; mark a function with @hookimpl, such as "
+                "`def tunekit_optimizers(): return [MyRule]`",
+                file=file,
+            )
+        for name in hooks:
+            if name in COMPONENT_HOOKS:
+                brought = getattr(plugin, name)()
+                if not isinstance(brought, (list, tuple)):
+                    raise PluginError(f"{name} must return a list, got {brought!r}", file=file)
+                for cls in brought:
+                    self._add(name, cls, owner, file)
+
+    def _forget(self, plugin: object, owner: Owner) -> None:
+        if self.manager.is_registered(plugin):
+            self.manager.unregister(plugin)
+        for key in [key for key, known in self._owners.items() if known == owner]:
+            del self._owners[key], self._components[key]
+
+
+def load(
+    files: Iterable[str | Path | PluginFile] = (),
+    *,
+    observers: bool = False,
+    entry_points: bool = True,
+) -> Registry:
+    """Load the built-ins, the installed plugins and the named files.
+
+    Args:
+        files: Single-file plugins, as paths or already read.
+        observers: Whether to load the built-in observers too (workers do not).
+        entry_points: Whether to load installed plugins (entry points of the group ``tunekit``).
+
+    Raises:
+        PluginError: One of the files cannot be used. A broken installed plugin is left out and
+            named in `Registry.broken`.
+    """
+    manager = pluggy.PluginManager("tunekit")
+    manager.add_hookspecs(hookspecs)
+    registry = Registry(manager)
+    builtin = Owner("tunekit", _version("tunekit"))
+    for name in BUILTIN_COMPONENTS + (BUILTIN_OBSERVERS if observers else ()):
+        registry.register(importlib.import_module(name), builtin)
+    if entry_points:
+        for entry_point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
+            _load_entry_point(registry, entry_point)
+    read = [file if isinstance(file, PluginFile) else PluginFile.read(file) for file in files]
+    for file in _unique(read):
+        registry.register(_module_from(file), Owner(file.path, file.digest), file.path)
+    registry.files = tuple(_unique(read))
+    return registry
+
+
+def _unique(files: Sequence[PluginFile]) -> list[PluginFile]:
+    return list({(Path(file.path).resolve(), file.digest): file for file in files}.values())
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _load_entry_point(registry: Registry, entry_point: importlib.metadata.EntryPoint) -> None:
+    distribution = entry_point.dist.name if entry_point.dist else "?"
+    version = entry_point.dist.version if entry_point.dist else ""
+    try:
+        registry.register(entry_point.load(), Owner(distribution, version))
+    except Exception as error:
+        # Somebody else's broken package must not take the command down.
+        reason = error.message if isinstance(error, PluginError) else _told(error, None)
+        registry.broken[f"{distribution} ({entry_point.name})"] = reason
+
+
+def _module_from(file: PluginFile) -> types.ModuleType:
+    """Run a plugin file's text as a module of its own."""
+    if file.module_name in sys.modules:
+        return sys.modules[file.module_name]
+    module = types.ModuleType(file.module_name)
+    module.__file__ = file.path
+    # Tracebacks and `inspect.getsource` find the text even where the file is not (in a worker).
+    lines = file.text.splitlines(keepends=True)
+    linecache.cache[file.path] = (len(file.text), None, lines, file.path)
+    sys.modules[file.module_name] = module
+    try:
+        exec(compile(file.text, file.path, "exec"), module.__dict__)
+    except BaseException as error:
+        del sys.modules[file.module_name]
+        if not isinstance(error, (Exception, SystemExit)):
+            raise
+        message = _told(error, file.path)
+        raise PluginError(message, file=file.path, line=_line(error, file.path)) from error
+    return module
+
+
+def _told(error: BaseException, file: str | None) -> str:
+    """An exception in one sentence."""
+    if isinstance(error, PluginError):
+        return error.message
+    if isinstance(error, SyntaxError):
+        return f"this is not valid Python: {error.msg}"
+    message = str(error) or "no message"
+    line = _line(error, file) if file else None
+    place = f" in line {line}" if line else ""
+    return f"{type(error).__name__}{place}: {message}"
+
+
+def _line(error: BaseException, file: str) -> int | None:
+    """The last line of `file` that an exception passed through."""
+    if isinstance(error, SyntaxError):
+        return error.lineno
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame.lineno for frame in reversed(frames) if frame.filename == file), None)

@@ -1,0 +1,255 @@
+"""The plain types that hooks pass around: a table, a finished trial, a study, its result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tunekit.space import Scalar
+
+State = Literal["complete", "pruned", "failed"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A data set as it comes, before any split or preprocessing.
+
+    Attributes:
+        columns: One-dimensional arrays of equal length by name: numbers (NaN is missing) or
+            objects and texts (categories; None and NaN are missing).
+        target: Shape ``(rows,)`` or ``(rows, outputs)``: class labels of any type, or numbers.
+        name: What to call it.
+        task: What the target is for, or None to tell from its type: texts, booleans and few
+            different whole numbers are classes, other numbers are values.
+        weight: Weight of each row, or None.
+    """
+
+    columns: Mapping[str, npt.NDArray[Any]]
+    target: npt.NDArray[Any]
+    name: str = "data"
+    task: Literal["classification", "regression"] | None = None
+    weight: npt.NDArray[Any] | None = None
+
+    @classmethod
+    def from_matrix(
+        cls,
+        matrix: npt.NDArray[Any],
+        target: npt.NDArray[Any],
+        *,
+        names: Sequence[str] | None = None,
+        name: str = "data",
+        task: Literal["classification", "regression"] | None = None,
+    ) -> Table:
+        """A table from a matrix of shape ``(rows, features)``."""
+        matrix = np.asarray(matrix)
+        names = names or [f"x{i}" for i in range(matrix.shape[1])]
+        columns = {str(key): matrix[:, i] for i, key in enumerate(names)}
+        return cls(columns, np.asarray(target), name, task)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows to train on and rows to validate on, preprocessed: what one training run sees.
+
+    Attributes:
+        x: Training inputs, shape ``(rows, features)``, of the study's dtype, finite.
+        target: Training targets: class indices ``(rows,)`` (int64), or values ``(rows, outputs)``
+            in their own unit (float64).
+        weight: Weight of each training row, or None.
+        x_validation: Validation inputs; like `x`.
+        target_validation: Validation targets; like `target`.
+        weight_validation: Weight of each validation row, or None.
+    """
+
+    x: npt.NDArray[Any]
+    target: npt.NDArray[Any]
+    weight: npt.NDArray[Any] | None
+    x_validation: npt.NDArray[Any]
+    target_validation: npt.NDArray[Any]
+    weight_validation: npt.NDArray[Any] | None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A data set, split and preprocessed.
+
+    Attributes:
+        task: ``"classification"`` or ``"regression"``.
+        folds: The validation folds; ``repeats`` times ``folds`` of them, in order.
+        final: Trains on all rows that are not set aside; its "validation" rows are the test
+            split, which nobody may look at before the search is over. None without a test split.
+        outputs: Number of classes, or of value columns.
+        classes: The class labels in the order of their indices, as texts; empty for regression.
+        features: Names of the input columns after preprocessing.
+        name: The data set's name.
+        rows: Rows of the whole table.
+        digest: First 16 hexadecimal digits of a SHA-256 over the table's content and the split.
+    """
+
+    task: Literal["classification", "regression"]
+    folds: tuple[Fold, ...]
+    final: Fold | None
+    outputs: int
+    classes: tuple[str, ...]
+    features: tuple[str, ...]
+    name: str
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Per-epoch measurements of one training run.
+
+    Attributes:
+        fold: Which validation fold (and repeat) the run belongs to, counted from 0.
+        epochs: The epochs that were measured, counted from 1; 0 is the untrained network.
+        metrics: Values by metric name (``"train_loss"``, ``"val_loss"``, ``"val_accuracy"``,
+            ``"lr"``), each as long as `epochs`; NaN where nothing was measured.
+    """
+
+    fold: int
+    epochs: tuple[int, ...]
+    metrics: Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class FinishedTrial:
+    """A trial, whole, as the record keeps it.
+
+    Attributes:
+        number: Its number in the record.
+        ask: The ask index, from which its seeds derive.
+        state: ``"complete"``, ``"pruned"`` or ``"failed"``.
+        value: The objective, or None if it failed.
+        params: What the sampler chose, by qualified name.
+        configuration: The full resolved configuration, fixed values included.
+        curves: Per-epoch measurements, one for each fold that was trained.
+        scores: The objective on each fold that was finished.
+        started: Unix time in seconds.
+        finished: Unix time in seconds.
+        training_seconds: Time spent in training, summed over folds.
+        reason: Why it was pruned or failed, in words; empty otherwise.
+        diverged: Whether a loss or a weight stopped being finite.
+        parameters: Number of trainable parameters, or None if the network was never built.
+        provenance: Seeds, digests of data and plugins, versions, BLAS threads.
+    """
+
+    number: int
+    ask: int
+    state: State
+    value: float | None
+    params: Mapping[str, Scalar]
+    configuration: Mapping[str, Scalar]
+    curves: tuple[Curve, ...] = ()
+    scores: tuple[float, ...] = ()
+    started: float = 0.0
+    finished: float = 0.0
+    training_seconds: float = 0.0
+    reason: str = ""
+    diverged: bool = False
+    parameters: int | None = None
+    provenance: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TestScore:
+    """What the winner scores on the data that the search never saw.
+
+    Attributes:
+        metric: The metric's name.
+        mean: Mean over the fresh seeds.
+        spread: Standard deviation over the fresh seeds (0 for one seed).
+        per_seed: One score for each fresh seed.
+    """
+
+    __test__ = False  # not a test class, whatever its name makes pytest think
+
+    metric: str
+    mean: float
+    spread: float
+    per_seed: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """One of the best configurations, trained again on fresh seeds.
+
+    Attributes:
+        number: The trial's number in the record.
+        searched: Its objective during the search.
+        scores: Validation scores of the fresh runs, one for each seed, averaged over folds.
+        mean: Their mean, by which finalists are ranked.
+        epochs: Epochs after which validation was best, one for each fresh run.
+    """
+
+    number: int
+    searched: float
+    scores: tuple[float, ...]
+    mean: float
+    epochs: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class StudyInfo:
+    """What an observer is told when a search starts or goes on.
+
+    Attributes:
+        name: The study's name.
+        file: The study file's path, or None.
+        folder: Where relative addresses are resolved.
+        text: The study file's content.
+        identity: Stays the same for as long as the record of this study exists.
+        metric: The objective's name.
+        larger_is_better: The objective's direction.
+        space: The resolved space by qualified name, in words.
+        trials: The record's planned total, or None.
+        recorded: The trials that the record holds already.
+        data: What the data are: name, rows, features, task, digest.
+        tracking_uri: MLflow's tracking URI (always absolute).
+        artifact_root: Where a new local store keeps artifacts, or None for the server's default.
+        experiment: MLflow's experiment name.
+    """
+
+    name: str
+    file: str | None
+    folder: str
+    text: str
+    identity: str
+    metric: str
+    larger_is_better: bool
+    space: Mapping[str, str]
+    trials: int | None
+    recorded: tuple[FinishedTrial, ...]
+    data: Mapping[str, Scalar]
+    tracking_uri: str
+    artifact_root: str | None
+    experiment: str
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """How a search ended.
+
+    Attributes:
+        status: ``"finished"``, ``"interrupted"`` or ``"failed"`` (no trial completed).
+        best: The best trial, or None: the winner among the finalists where they were trained
+            again, else the best objective.
+        trials: All trials of the record.
+        finalists: The best few, ranked by their fresh validation scores.
+        test: The winner's score on the test split, or None.
+        seconds: Wall time of this run of the search.
+        training_seconds: Time that workers spent in training during this run.
+    """
+
+    status: Literal["finished", "interrupted", "failed"]
+    best: FinishedTrial | None
+    trials: tuple[FinishedTrial, ...]
+    finalists: tuple[Finalist, ...] = ()
+    test: TestScore | None = None
+    seconds: float = 0.0
+    training_seconds: float = 0.0
