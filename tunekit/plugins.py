@@ -7,6 +7,7 @@ import importlib
 import importlib.metadata
 import inspect
 import linecache
+import logging
 import re
 import sys
 import traceback
@@ -50,6 +51,7 @@ COMPONENT_HOOKS = {
 }
 """Which kind of component each hook brings."""
 
+logger = logging.getLogger("tunekit")
 C = TypeVar("C", bound=Component)
 
 
@@ -101,6 +103,9 @@ class Owner:
         return f"{self.name} {self.version}".strip()
 
 
+BUILTIN = Owner("tunekit", "built in")
+
+
 @dataclass
 class Registry:
     """All components that are there, and the hooks to call.
@@ -115,11 +120,24 @@ class Registry:
     broken: dict[str, str] = field(default_factory=dict)
     _components: dict[tuple[str, str], type[Component]] = field(default_factory=dict)
     _owners: dict[tuple[str, str], Owner] = field(default_factory=dict)
+    _told: set[tuple[str, str]] = field(default_factory=set)
 
-    @property
-    def hook(self) -> pluggy.HookRelay:
-        """The hooks, to call observers with."""
-        return self.manager.hook
+    def notify(self, hook: str, **happened: object) -> None:
+        """Tell all observers; one that raises is reported once and does not stop the others."""
+        for implementation in getattr(self.manager.hook, hook).get_hookimpls():
+            wanted = {name: happened[name] for name in implementation.argnames}
+            try:
+                implementation.function(**wanted)
+            except Exception as error:
+                if (implementation.plugin_name, hook) not in self._told:
+                    self._told.add((implementation.plugin_name, hook))
+                    logger.warning(
+                        "the observer %s failed in %s: %s: %s",
+                        implementation.plugin_name,
+                        hook,
+                        type(error).__name__,
+                        error,
+                    )
 
     def names(self, kind: str) -> list[str]:
         """The names of one kind, sorted."""
@@ -163,7 +181,9 @@ class Registry:
             missing = " and ".join(sorted(cls.__abstractmethods__))
             raise PluginError(f"{cls.__name__} does not define {missing}", file=file)
         key = (kind, cls.name)
-        if key in self._components:
+        # A file is named by the user for this study, so it may replace what comes with tunekit.
+        replaces_builtin = file is not None and self._owners.get(key) == BUILTIN
+        if key in self._components and not replaces_builtin:
             raise PluginError(
                 f"two {kind}s are called {cls.name!r}: one of {self._owners[key]}, "
                 f"one of {owner}; rename one",
@@ -237,9 +257,8 @@ def load(
     manager = pluggy.PluginManager("tunekit")
     manager.add_hookspecs(hookspecs)
     registry = Registry(manager)
-    builtin = Owner("tunekit", _version("tunekit"))
     for name in BUILTIN_COMPONENTS + (BUILTIN_OBSERVERS if observers else ()):
-        registry.register(importlib.import_module(name), builtin)
+        registry.register(importlib.import_module(name), BUILTIN)
     if entry_points:
         for entry_point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
             _load_entry_point(registry, entry_point)
@@ -252,13 +271,6 @@ def load(
 
 def _unique(files: Sequence[PluginFile]) -> list[PluginFile]:
     return list({(Path(file.path).resolve(), file.digest): file for file in files}.values())
-
-
-def _version(distribution: str) -> str:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
 
 
 def _load_entry_point(registry: Registry, entry_point: importlib.metadata.EntryPoint) -> None:

@@ -1,0 +1,171 @@
+"""Metrics. Means are weighted by the rows' weights; scores are computed in float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunekit import Metric, hookimpl
+
+Array = NDArray[Any]
+
+
+class Accuracy(Metric):
+    """Share of rows whose class is right."""
+
+    name = "accuracy"
+    tasks = ("classification",)
+    needs = "labels"
+
+    def score(self, target: Array, prediction: Array, weight: Array | None) -> float:
+        return float(np.average(target == prediction, weights=weight))
+
+
+class BalancedAccuracy(Metric):
+    """Mean over the classes of the share of their rows that is right (the mean recall).
+
+    Classes without a row (or weight) in the target are left out.
+    """
+
+    name = "balanced_accuracy"
+    tasks = ("classification",)
+    needs = "labels"
+
+    def score(self, target: Array, prediction: Array, weight: Array | None) -> float:
+        right, actual, _ = _counts(target, prediction, weight)
+        present = actual > 0
+        return float(np.mean(right[present] / actual[present]))
+
+
+class F1(Metric):
+    """Mean over the classes of the harmonic mean of precision and recall (macro F1).
+
+    A class counts if it has weight in the target or in the prediction; one that is in only one
+    of them scores 0.
+    """
+
+    name = "f1"
+    tasks = ("classification",)
+    needs = "labels"
+
+    def score(self, target: Array, prediction: Array, weight: Array | None) -> float:
+        right, actual, predicted = _counts(target, prediction, weight)
+        present = actual + predicted > 0
+        return float(np.mean(2 * right[present] / (actual + predicted)[present]))
+
+
+class LogLoss(Metric):
+    """Mean negative logarithm of the probability that the right class was given.
+
+    Probabilities below the rounding error of their type count as that error, so that one
+    certain mistake does not make the score infinite: at most 15.9 in float32, 36.0 in float64.
+    """
+
+    name = "log_loss"
+    tasks = ("classification",)
+    needs = "probabilities"
+    larger_is_better = False
+
+    def score(self, target: Array, prediction: Array, weight: Array | None) -> float:
+        given = prediction[np.arange(len(target)), target]
+        smallest = np.finfo(prediction.dtype).eps
+        losses = -np.log(np.maximum(given, smallest).astype(np.float64))
+        return float(np.average(losses, weights=weight))
+
+
+class RocAuc(Metric):
+    """Probability that a row of a class is ranked above one of another class; ties count half.
+
+    With two classes it is the area under the ROC curve of class 1, with more the plain mean of
+    one class against the rest. A class that all or no rows (by weight) belong to says nothing
+    about the ranking and is left out; if none is left the score is 0.5, that of guessing.
+    """
+
+    name = "roc_auc"
+    tasks = ("classification",)
+    needs = "probabilities"
+
+    def score(self, target: Array, prediction: Array, weight: Array | None) -> float:
+        weight = np.ones(len(target)) if weight is None else weight.astype(np.float64)
+        classes = prediction.shape[1]
+        areas = [
+            _area(target == label, prediction[:, label], weight)
+            for label in ((1,) if classes == 2 else range(classes))
+        ]
+        defined = [area for area in areas if area is not None]
+        return float(np.mean(defined)) if defined else 0.5
+
+
+class Rmse(Metric):
+    """Root of the mean squared error of each output; the plain mean over the outputs."""
+
+    name = "rmse"
+    tasks = ("regression",)
+    larger_is_better = False
+
+    def score(self, target: Array, prediction: Array, weight: Array | None) -> float:
+        return float(np.mean(np.sqrt(_mean_square(target - prediction, weight))))
+
+
+class Mae(Metric):
+    """Mean absolute error, over rows and outputs."""
+
+    name = "mae"
+    tasks = ("regression",)
+    larger_is_better = False
+
+    def score(self, target: Array, prediction: Array, weight: Array | None) -> float:
+        error = np.abs(target - prediction, dtype=np.float64)
+        return float(np.mean(np.average(error, axis=0, weights=weight)))
+
+
+class R2(Metric):
+    """Share of each output's variance that is explained; the plain mean over the outputs.
+
+    1 is perfect, 0 is as good as the target's mean. An output that does not vary scores 1 if it
+    is predicted exactly, else 0.
+    """
+
+    name = "r2"
+    tasks = ("regression",)
+
+    def score(self, target: Array, prediction: Array, weight: Array | None) -> float:
+        unexplained = _mean_square(target - prediction, weight)
+        variance = _mean_square(target - np.average(target, axis=0, weights=weight), weight)
+        constant = variance == 0
+        explained = 1 - unexplained / np.where(constant, 1, variance)
+        return float(np.mean(np.where(constant, unexplained == 0, explained)))
+
+
+def _counts(target: Array, prediction: Array, weight: Array | None) -> tuple[Array, Array, Array]:
+    """For each class the weight of its rows: predicted rightly, in the target, predicted."""
+    if weight is None:
+        weight = np.ones(len(target))
+    classes = int(max(target.max(), prediction.max())) + 1
+    right = np.bincount(target, weight * (target == prediction), classes)
+    actual = np.bincount(target, weight, classes)
+    predicted = np.bincount(prediction, weight, classes)
+    return right, actual, predicted
+
+
+def _area(positive: Array, score: Array, weight: Array) -> float | None:
+    """The weighted Mann-Whitney statistic as a share of all pairs, or None without a pair."""
+    distinct, rank = np.unique(score, return_inverse=True)
+    above = np.bincount(rank, weight * positive, len(distinct))
+    below = np.bincount(rank, weight * ~positive, len(distinct))
+    pairs = above.sum() * below.sum()
+    if pairs == 0:
+        return None
+    return float(above @ (np.cumsum(below) - below / 2) / pairs)
+
+
+def _mean_square(error: Array, weight: Array | None) -> Array:
+    return np.asarray(np.average(np.square(error, dtype=np.float64), axis=0, weights=weight))
+
+
+@hookimpl
+def tunekit_metrics() -> list[type[Metric]]:
+    """Bring the built-in metrics."""
+    return [Accuracy, BalancedAccuracy, F1, LogLoss, RocAuc, Rmse, Mae, R2]

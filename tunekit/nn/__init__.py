@@ -1,0 +1,1 @@
+"""Networks trained by backpropagation: parameters, forward and backward pass, training."""

@@ -1,0 +1,371 @@
+"""Training as a value: start a run, advance it by some epochs, get a new run."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tunekit.components import Array, Progress, Regularizer, State
+from tunekit.nn.network import Network
+from tunekit.nn.parameters import Layout
+from tunekit.nn.recipe import Recipe
+from tunekit.nn.targets import Encoding
+from tunekit.nn.update import Update
+from tunekit.records import Fold
+
+
+@dataclass
+class Checkpoint:
+    """Everything that changes while a run trains; with it, training goes on to the same bits.
+
+    Attributes:
+        weights: The flat parameter vector.
+        running: Means and variances of normalized layers, flat.
+        slots: The optimizer's state, one dict a block.
+        shuffle: Generator of the mini-batches.
+        noise: Generator of everything random within a step.
+        step: Steps taken.
+        epoch: Epochs finished.
+        status: ``"running"``, ``"finished"``, ``"stopped"`` (early) or ``"diverged"``.
+        metrics: Measurements by name, one for each epoch from 0 (the untrained network) on.
+        best_epoch: The epoch of the best validation score; the last one without early stopping.
+        best_weights: The network of that epoch, if early stopping may want it back.
+        best_running: Its means and variances.
+    """
+
+    weights: Array
+    running: Array
+    slots: list[State]
+    shuffle: np.random.Generator
+    noise: np.random.Generator
+    step: int = 0
+    epoch: int = 0
+    status: str = "running"
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    best_epoch: int = 0
+    best_weights: Array | None = None
+    best_running: Array | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run, as far as it has come.
+
+    Attributes:
+        recipe: What is trained.
+        fold: On which rows.
+        outputs: Number of classes, or of value columns.
+        checkpoint: How far it has come. Never written to: `advance` makes a new one.
+    """
+
+    recipe: Recipe
+    fold: Fold
+    outputs: int
+    checkpoint: Checkpoint
+
+    @property
+    def score(self) -> float:
+        """The validation score: at the best epoch with early stopping, else at the last.
+
+        A run that diverged scores what its untrained network scores, so that a search learns to
+        stay away without meeting numbers that are not finite.
+        """
+        scores = self.checkpoint.metrics[f"val_{self.recipe.metric.name}"]
+        if self.checkpoint.status == "diverged":
+            return scores[0]
+        return scores[self.checkpoint.best_epoch]
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained parameters."""
+        return len(self.checkpoint.weights)
+
+
+def layout_of(recipe: Recipe, fold: Fold, outputs: int) -> Layout:
+    """The order of the parameters of a recipe's network."""
+    columns = 1 if recipe.loss.targets == "binary" else outputs
+    sizes = (fold.x.shape[1], *recipe.hidden, columns)
+    return Layout.of(sizes, normalized=recipe.normalization == "batch")
+
+
+def start(recipe: Recipe, fold: Fold, outputs: int, seed: np.random.SeedSequence) -> Run:
+    """Initialize a network and measure it untrained.
+
+    Args:
+        recipe: What to train.
+        fold: Training and validation rows.
+        outputs: Number of classes, or of value columns.
+        seed: Source of all of the run's randomness.
+
+    Raises:
+        InputError: The loss does not fit the targets.
+    """
+    # Children are made by key, not by `spawn`, which would count them in `seed` itself.
+    initial, shuffle, noise = (
+        np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, i)))
+        for i in range(3)
+    )
+    layout = layout_of(recipe, fold, outputs)
+    weights = np.zeros(layout.size, recipe.dtype)
+    for tensor in layout.group("weights"):
+        is_output = tensor.layer == len(layout.sizes) - 2
+        gain = 1.0 if is_output else recipe.activation.gain
+        fan_in, fan_out = tensor.shape
+        tensor.view(weights)[:] = recipe.initializer.draw(initial, fan_in, fan_out, gain)
+    for tensor in layout.group("others"):
+        tensor.view(weights)[:] = 1
+    running = np.zeros(layout.running_size, recipe.dtype)
+    position = 0
+    for units in layout.sizes[1:-1] if layout.normalized else ():
+        running[position + units : position + 2 * units] = 1  # variances follow means
+        position += 2 * units
+    slots = Update.initial_state(recipe.optimizer, layout, weights)
+    checkpoint = Checkpoint(weights, running, slots, shuffle, noise)
+    return _Training(Run(recipe, fold, outputs, checkpoint)).measured()
+
+
+def advance(run: Run, epochs: int) -> Run:
+    """Train for some more epochs.
+
+    The result depends on the sum of the epochs only: two calls end in the same bits as one.
+
+    Args:
+        run: Where to start from; it is not changed.
+        epochs: How many epochs at most; a run ends by itself after its recipe's epochs, when
+            early stopping says so, or when it diverges.
+
+    Raises:
+        ComponentError: A component returned something unusable.
+    """
+    training = _Training(run)
+    # A diverging run overflows on its way; that is told in words, not in warnings.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+        for _ in range(epochs):
+            if training.checkpoint.status != "running":
+                break
+            training.epoch()
+    return training.run
+
+
+def trained(run: Run) -> Network:
+    """The network that a run's score belongs to, to predict with."""
+    return _Training(run).best_network()
+
+
+def score_on(run: Run, x: Array, target: Array, weight: Array | None) -> float:
+    """The metric of a run's network on other rows.
+
+    Args:
+        run: A run that has been trained.
+        x: Inputs, shape ``(rows, features)``.
+        target: Class indices ``(rows,)``, or values ``(rows, outputs)`` in their own unit.
+        weight: Weight of each row, or None.
+    """
+    training = _Training(run)
+    output = training.best_network().infer(x)
+    encoded = training.encoding.encode(target, run.recipe.dtype)
+    recipe = run.recipe
+    _, score = training.encoding.measure(
+        recipe.loss, recipe.metric, output, target, encoded, weight
+    )
+    return score
+
+
+class _Training:
+    """The buffers and views of a run while it advances."""
+
+    def __init__(self, run: Run) -> None:
+        self.checkpoint = copy.deepcopy(run.checkpoint)
+        self.run = Run(run.recipe, run.fold, run.outputs, self.checkpoint)
+        self.recipe, self.fold = run.recipe, run.fold
+        self.rows = len(self.fold.x)
+        self.batch_size = min(self.recipe.batch_size, self.rows)
+        self.layout = layout_of(run.recipe, run.fold, run.outputs)
+        self.network = Network(
+            self.layout,
+            self.checkpoint.weights,
+            self.checkpoint.running,
+            self.recipe.activation,
+            self._acting("on_hidden"),
+            self.batch_size,
+        )
+        self.update = Update(
+            self.recipe.optimizer,
+            self.layout,
+            self.checkpoint.weights,
+            self.network.gradient,
+            self.checkpoint.slots,
+            self._acting("penalty"),
+        )
+        self.encoding = Encoding.of(self.recipe.loss, self.fold.target, run.outputs)
+        self.y = self.encoding.encode(self.fold.target, self.recipe.dtype)
+        self.y_validation = self.encoding.encode(self.fold.target_validation, self.recipe.dtype)
+        self._x_batch = np.empty((self.batch_size, self.fold.x.shape[1]), self.recipe.dtype)
+        self._y_batch = np.empty((self.batch_size, self.y.shape[1]), self.recipe.dtype)
+        self.on_batch = self._acting("on_batch")
+        self.on_targets = self._acting("on_targets")
+        self.on_gradient = self._acting("on_gradient")
+        self.on_weights = self._acting("on_weights")
+        self.matrices = [
+            tensor.view(self.checkpoint.weights) for tensor in self.layout.group("weights")
+        ]
+
+    def _acting(self, moment: str) -> list[Regularizer]:
+        """The regularizers that do something at a moment of the step."""
+        default = getattr(Regularizer, moment)
+        return [r for r in self.recipe.regularizers if getattr(type(r), moment) is not default]
+
+    def epoch(self) -> None:
+        """One pass over the training rows in random mini-batches, then a measurement."""
+        checkpoint = self.checkpoint
+        order = checkpoint.shuffle.permutation(self.rows)
+        total = total_rows = 0.0
+        steps = len(starts := self._batch_starts())
+        rate = self._rate(steps)
+        for start in starts:
+            rows = order[start : start + self.batch_size]
+            if self.recipe.schedule.every == "step" or self.recipe.warmup:
+                rate = self._rate(steps)
+            loss = self.step(rows, rate)
+            total += loss * len(rows)
+            total_rows += len(rows)
+            if not math.isfinite(loss):
+                break
+        checkpoint.epoch += 1
+        diverged = not (math.isfinite(total) and bool(np.isfinite(checkpoint.weights).all()))
+        self._measure(total / total_rows, rate, diverged)
+
+    def _batch_starts(self) -> range:
+        starts = range(0, self.rows, self.batch_size)
+        # The variance of a single row is 0: such a rest teaches a normalized network nothing.
+        single = self.rows % self.batch_size == 1 and len(starts) > 1
+        return starts[:-1] if single and self.layout.normalized else starts
+
+    def step(self, rows: Array, rate: float) -> float:
+        """One training step on a mini-batch: forward, loss, backward, update."""
+        x, y, weight = self._batch(rows)
+        output = self.network.forward(x, self.checkpoint.noise)
+        loss, d_output = self.recipe.loss.value_and_gradient(output, y, weight)
+        self.network.backward(d_output)
+        self._regularize_gradient()
+        self.checkpoint.step += 1
+        self.update.step(self.checkpoint.step, rate)
+        for regularizer in self.on_weights:
+            for matrix in self.matrices:
+                matrix[...] = regularizer.on_weights(matrix)
+        return loss
+
+    def _batch(self, rows: Array) -> tuple[Array, Array, Array | None]:
+        # mode="clip" lets numpy gather straight into the buffer instead of through a copy.
+        x = np.take(self.fold.x, rows, axis=0, out=self._x_batch[: len(rows)], mode="clip")
+        y = np.take(self.y, rows, axis=0, out=self._y_batch[: len(rows)], mode="clip")
+        weight = None if self.fold.weight is None else self.fold.weight[rows]
+        for regularizer in self.on_batch:
+            x, y = regularizer.on_batch(x, y, self.checkpoint.noise)
+        for regularizer in self.on_targets:
+            y = regularizer.on_targets(y)
+        return x, y, weight
+
+    def _regularize_gradient(self) -> None:
+        for regularizer in self.on_gradient:
+            replaced = regularizer.on_gradient(self.network.gradient)
+            if replaced is not self.network.gradient:
+                self.network.gradient[:] = replaced
+
+    def _rate(self, steps_per_epoch: int) -> float:
+        """The learning rate of the next step."""
+        checkpoint, recipe = self.checkpoint, self.recipe
+        steps = steps_per_epoch * recipe.epochs
+        scores = checkpoint.metrics[f"val_{recipe.metric.name}"][1:]
+        sign = 1 if recipe.metric.larger_is_better else -1
+        progress = Progress(
+            checkpoint.step,
+            steps,
+            checkpoint.epoch,
+            recipe.epochs,
+            checkpoint.step / steps,
+            [sign * score for score in scores] if recipe.schedule.every == "epoch" else (),
+        )
+        rate = recipe.optimizer.lr * float(recipe.schedule.factor(progress))
+        if recipe.warmup:
+            rate *= min(1.0, (checkpoint.step + 1) / (recipe.warmup * steps))
+        return rate
+
+    def measured(self) -> Run:
+        """The run with its untrained network measured."""
+        with np.errstate(all="ignore"):
+            self._measure(math.nan, 0.0, diverged=False)
+        return self.run
+
+    def _measure(self, train_loss: float, rate: float, diverged: bool) -> None:
+        checkpoint, name = self.checkpoint, self.recipe.metric.name
+        val_loss = val_score = math.nan
+        if not diverged:
+            val_loss, val_score = self._validate()
+        row = {
+            "train_loss": train_loss,
+            "val_loss": val_loss,
+            f"val_{name}": val_score,
+            "lr": rate,
+        }
+        for key, value in row.items():
+            checkpoint.metrics.setdefault(key, []).append(value)
+        if diverged:
+            checkpoint.status = "diverged"
+        elif checkpoint.epoch:
+            self._keep_best(checkpoint.metrics[f"val_{name}"])
+
+    def _validate(self) -> tuple[float, float]:
+        """Loss and metric on the validation rows, at the weights that the rule evaluates."""
+        fold = self.fold
+        training_weights = self._swap_in(self.update.evaluation_weights())
+        output = self.network.infer(fold.x_validation)
+        self._swap_in(training_weights)
+        return self.encoding.measure(
+            self.recipe.loss,
+            self.recipe.metric,
+            output,
+            fold.target_validation,
+            self.y_validation,
+            fold.weight_validation,
+        )
+
+    def _swap_in(self, weights: Array | None) -> Array | None:
+        """Put other weights into the network and return those that were there."""
+        if weights is None:
+            return None
+        previous = self.checkpoint.weights.copy()
+        self.checkpoint.weights[:] = weights
+        return previous
+
+    def _keep_best(self, scores: list[float]) -> None:
+        checkpoint, recipe = self.checkpoint, self.recipe
+        if not recipe.patience:
+            checkpoint.best_epoch = checkpoint.epoch
+        elif checkpoint.best_epoch == 0 or self._is_better(
+            scores[-1], scores[checkpoint.best_epoch]
+        ):
+            checkpoint.best_epoch = checkpoint.epoch
+            evaluated = self.update.evaluation_weights()
+            checkpoint.best_weights = checkpoint.weights.copy() if evaluated is None else evaluated
+            checkpoint.best_running = checkpoint.running.copy()
+        elif checkpoint.epoch - checkpoint.best_epoch >= recipe.patience:
+            checkpoint.status = "stopped"
+        if checkpoint.epoch >= recipe.epochs and checkpoint.status == "running":
+            checkpoint.status = "finished"
+
+    def _is_better(self, score: float, than: float) -> bool:
+        return score > than if self.recipe.metric.larger_is_better else score < than
+
+    def best_network(self) -> Network:
+        """The network that the run's score belongs to."""
+        checkpoint = self.checkpoint
+        if checkpoint.best_weights is not None and checkpoint.best_running is not None:
+            checkpoint.weights[:] = checkpoint.best_weights
+            checkpoint.running[:] = checkpoint.best_running
+        else:
+            self._swap_in(self.update.evaluation_weights())
+        return self.network
