@@ -197,15 +197,18 @@ class Registry:
 
         Raises:
             PluginError: It implements no hook, an unknown hook, or brings what cannot be used.
+                Nothing of it stays.
         """
+        components, owners = dict(self._components), dict(self._owners)
         try:
             self.manager.register(plugin)
             self._collect(plugin, owner, file)
-        except PluginError:
-            self._forget(plugin, owner)
-            raise
         except Exception as error:
-            self._forget(plugin, owner)
+            if self.manager.is_registered(plugin):
+                self.manager.unregister(plugin)
+            self._components, self._owners = components, owners
+            if isinstance(error, PluginError):
+                raise
             raise PluginError(_told(error, file), file=file) from error
 
     def _collect(self, plugin: object, owner: Owner, file: str | None) -> None:
@@ -229,12 +232,6 @@ class Registry:
                     raise PluginError(f"{name} must return a list, got {brought!r}", file=file)
                 for cls in brought:
                     self._add(name, cls, owner, file)
-
-    def _forget(self, plugin: object, owner: Owner) -> None:
-        if self.manager.is_registered(plugin):
-            self.manager.unregister(plugin)
-        for key in [key for key, known in self._owners.items() if known == owner]:
-            del self._owners[key], self._components[key]
 
 
 def load(

@@ -137,7 +137,7 @@ class Lion(Optimizer):
 
 
 def _adam(g: Array, state: State, t: int, beta1: float, beta2: float, eps: float) -> Array:
-    """Adam's direction in nine passes; the textbook's order of operations takes fourteen.
+    """Adam's direction in nine passes; the textbook's order of operations takes twelve.
 
     `m` and `v` hold discounted sums instead of averages. Divided by the sum of the discounts,
     ``1 + beta + ... + beta^(t-1)``, they are the bias-corrected averages.

@@ -20,7 +20,8 @@ class L1(Regularizer):
     strength: float = Float(1e-4, low=1e-6, high=1e-2, log=True, min=0.0)
 
     def penalty(self, w: Array) -> tuple[float, Array]:
-        return self.strength * float(np.abs(w).sum()), self.strength * np.sign(w)
+        sign: Array = np.sign(w)
+        return self.strength * float(np.vdot(sign, w)), self.strength * sign
 
 
 class L2(Regularizer):

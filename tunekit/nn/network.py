@@ -144,7 +144,7 @@ class Network:
     def infer(self, x: Array) -> Array:
         """The raw output for any number of rows, shape ``(rows, outputs)``."""
         parts = []
-        for start in range(0, len(x), INFERENCE_ROWS):
+        for start in range(0, max(len(x), 1), INFERENCE_ROWS):
             a = x[start : start + INFERENCE_ROWS]
             for layer in self.layers:
                 a = layer.infer(a)

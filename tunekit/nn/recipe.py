@@ -94,12 +94,12 @@ class Recipe:
         ]
         return cls(
             hidden=_hidden(configuration),
-            activation=chosen(Activation),  # type: ignore[type-abstract]
-            initializer=chosen(Initializer),  # type: ignore[type-abstract]
-            loss=chosen(Loss),  # type: ignore[type-abstract]
-            metric=registry.find(Metric, metric)(),  # type: ignore[type-abstract]
-            optimizer=chosen(Optimizer),  # type: ignore[type-abstract]
-            schedule=chosen(Schedule),  # type: ignore[type-abstract]
+            activation=chosen(Activation),
+            initializer=chosen(Initializer),
+            loss=chosen(Loss),
+            metric=registry.find(Metric, metric)(),
+            optimizer=chosen(Optimizer),
+            schedule=chosen(Schedule),
             regularizers=tuple(build(Regularizer, name) for name in switches),
             normalization=str(configuration["network.normalization"]),
             epochs=int(configuration["epochs"]),

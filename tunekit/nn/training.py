@@ -27,6 +27,7 @@ class Checkpoint:
         slots: The optimizer's state, one dict a block.
         shuffle: Generator of the mini-batches.
         noise: Generator of everything random within a step.
+        initial: Generator of the untrained weights, as it was before they were drawn.
         step: Steps taken.
         epoch: Epochs finished.
         status: ``"running"``, ``"finished"``, ``"stopped"`` (early) or ``"diverged"``.
@@ -41,6 +42,7 @@ class Checkpoint:
     slots: list[State]
     shuffle: np.random.Generator
     noise: np.random.Generator
+    initial: np.random.Generator
     step: int = 0
     epoch: int = 0
     status: str = "running"
@@ -109,12 +111,22 @@ def start(recipe: Recipe, fold: Fold, outputs: int, seed: np.random.SeedSequence
         for i in range(3)
     )
     layout = layout_of(recipe, fold, outputs)
+    weights, running = _untrained(recipe, layout, copy.deepcopy(initial))
+    slots = Update.initial_state(recipe.optimizer, layout, weights)
+    checkpoint = Checkpoint(weights, running, slots, shuffle, noise, initial)
+    return _Training(Run(recipe, fold, outputs, checkpoint)).measured()
+
+
+def _untrained(
+    recipe: Recipe, layout: Layout, generator: np.random.Generator
+) -> tuple[Array, Array]:
+    """The parameters that training starts from, and the means and variances, both flat."""
     weights = np.zeros(layout.size, recipe.dtype)
     for tensor in layout.group("weights"):
         is_output = tensor.layer == len(layout.sizes) - 2
         gain = 1.0 if is_output else recipe.activation.gain
         fan_in, fan_out = tensor.shape
-        tensor.view(weights)[:] = recipe.initializer.draw(initial, fan_in, fan_out, gain)
+        tensor.view(weights)[:] = recipe.initializer.draw(generator, fan_in, fan_out, gain)
     for tensor in layout.group("others"):
         tensor.view(weights)[:] = 1
     running = np.zeros(layout.running_size, recipe.dtype)
@@ -122,9 +134,7 @@ def start(recipe: Recipe, fold: Fold, outputs: int, seed: np.random.SeedSequence
     for units in layout.sizes[1:-1] if layout.normalized else ():
         running[position + units : position + 2 * units] = 1  # variances follow means
         position += 2 * units
-    slots = Update.initial_state(recipe.optimizer, layout, weights)
-    checkpoint = Checkpoint(weights, running, slots, shuffle, noise)
-    return _Training(Run(recipe, fold, outputs, checkpoint)).measured()
+    return weights, running
 
 
 def advance(run: Run, epochs: int) -> Run:
@@ -164,13 +174,13 @@ def score_on(run: Run, x: Array, target: Array, weight: Array | None) -> float:
         target: Class indices ``(rows,)``, or values ``(rows, outputs)`` in their own unit.
         weight: Weight of each row, or None.
     """
-    training = _Training(run)
-    output = training.best_network().infer(x)
-    encoded = training.encoding.encode(target, run.recipe.dtype)
-    recipe = run.recipe
-    _, score = training.encoding.measure(
-        recipe.loss, recipe.metric, output, target, encoded, weight
-    )
+    training, recipe = _Training(run), run.recipe
+    encoded = training.encoding.encode(target, recipe.dtype)
+    with np.errstate(all="ignore"):
+        output = training.best_network().infer(x)
+        _, score = training.encoding.measure(
+            recipe.loss, recipe.metric, output, target, encoded, weight
+        )
     return score
 
 
@@ -224,11 +234,13 @@ class _Training:
         order = checkpoint.shuffle.permutation(self.rows)
         total = total_rows = 0.0
         steps = len(starts := self._batch_starts())
-        rate = self._rate(steps)
+        planned = steps * self.recipe.epochs
+        factor = self._factor(planned)
         for start in starts:
             rows = order[start : start + self.batch_size]
-            if self.recipe.schedule.every == "step" or self.recipe.warmup:
-                rate = self._rate(steps)
+            if self.recipe.schedule.every == "step":
+                factor = self._factor(planned)
+            rate = self.recipe.optimizer.lr * factor * self._warmth(planned)
             loss = self.step(rows, rate)
             total += loss * len(rows)
             total_rows += len(rows)
@@ -256,7 +268,7 @@ class _Training:
         for regularizer in self.on_weights:
             for matrix in self.matrices:
                 matrix[...] = regularizer.on_weights(matrix)
-        return loss
+        return float(loss)
 
     def _batch(self, rows: Array) -> tuple[Array, Array, Array | None]:
         # mode="clip" lets numpy gather straight into the buffer instead of through a copy.
@@ -275,10 +287,14 @@ class _Training:
             if replaced is not self.network.gradient:
                 self.network.gradient[:] = replaced
 
-    def _rate(self, steps_per_epoch: int) -> float:
-        """The learning rate of the next step."""
+    def _warmth(self, steps: int) -> float:
+        """The warm-up's factor for the next step's learning rate."""
+        warmup = self.recipe.warmup * steps
+        return min(1.0, (self.checkpoint.step + 1) / warmup) if warmup else 1.0
+
+    def _factor(self, steps: int) -> float:
+        """The schedule's factor for the learning rate, in a run of so many steps."""
         checkpoint, recipe = self.checkpoint, self.recipe
-        steps = steps_per_epoch * recipe.epochs
         scores = checkpoint.metrics[f"val_{recipe.metric.name}"][1:]
         sign = 1 if recipe.metric.larger_is_better else -1
         progress = Progress(
@@ -289,10 +305,7 @@ class _Training:
             checkpoint.step / steps,
             [sign * score for score in scores] if recipe.schedule.every == "epoch" else (),
         )
-        rate = recipe.optimizer.lr * float(recipe.schedule.factor(progress))
-        if recipe.warmup:
-            rate *= min(1.0, (checkpoint.step + 1) / (recipe.warmup * steps))
-        return rate
+        return float(recipe.schedule.factor(progress))
 
     def measured(self) -> Run:
         """The run with its untrained network measured."""
@@ -305,6 +318,8 @@ class _Training:
         val_loss = val_score = math.nan
         if not diverged:
             val_loss, val_score = self._validate()
+            # The last step of an epoch may have overflowed without leaving a trace so far.
+            diverged = checkpoint.epoch > 0 and not math.isfinite(val_loss + val_score)
         row = {
             "train_loss": train_loss,
             "val_loss": val_loss,
@@ -321,7 +336,7 @@ class _Training:
     def _validate(self) -> tuple[float, float]:
         """Loss and metric on the validation rows, at the weights that the rule evaluates."""
         fold = self.fold
-        training_weights = self._swap_in(self.update.evaluation_weights())
+        training_weights = self._swap_in(self._evaluation_weights())
         output = self.network.infer(fold.x_validation)
         self._swap_in(training_weights)
         return self.encoding.measure(
@@ -332,6 +347,10 @@ class _Training:
             self.y_validation,
             fold.weight_validation,
         )
+
+    def _evaluation_weights(self) -> Array | None:
+        """Weights to evaluate, if others than the trained ones; before the first step, none."""
+        return self.update.evaluation_weights() if self.checkpoint.step else None
 
     def _swap_in(self, weights: Array | None) -> Array | None:
         """Put other weights into the network and return those that were there."""
@@ -349,7 +368,7 @@ class _Training:
             scores[-1], scores[checkpoint.best_epoch]
         ):
             checkpoint.best_epoch = checkpoint.epoch
-            evaluated = self.update.evaluation_weights()
+            evaluated = self._evaluation_weights()
             checkpoint.best_weights = checkpoint.weights.copy() if evaluated is None else evaluated
             checkpoint.best_running = checkpoint.running.copy()
         elif checkpoint.epoch - checkpoint.best_epoch >= recipe.patience:
@@ -363,9 +382,12 @@ class _Training:
     def best_network(self) -> Network:
         """The network that the run's score belongs to."""
         checkpoint = self.checkpoint
-        if checkpoint.best_weights is not None and checkpoint.best_running is not None:
+        if checkpoint.status == "diverged":
+            untrained = _untrained(self.recipe, self.layout, checkpoint.initial)
+            checkpoint.weights[:], checkpoint.running[:] = untrained
+        elif checkpoint.best_weights is not None and checkpoint.best_running is not None:
             checkpoint.weights[:] = checkpoint.best_weights
             checkpoint.running[:] = checkpoint.best_running
         else:
-            self._swap_in(self.update.evaluation_weights())
+            self._swap_in(self._evaluation_weights())
         return self.network

@@ -93,9 +93,17 @@ class Update:
     @staticmethod
     def initial_state(optimizer: Optimizer, layout: Layout, parameters: Array) -> list[State]:
         """The rule's state before the first step, one dict a block."""
-        return [
-            dict(optimizer.initial_state(parameters[start:stop].reshape(shape)))
+        states = [
+            optimizer.initial_state(parameters[start:stop].reshape(shape))
             for start, stop, shape, _ in _pieces(optimizer, layout)
+        ]
+        # Copied, since a rule may name one array twice, or name `w` itself.
+        return [
+            {
+                name: value.copy() if isinstance(value, np.ndarray) else value
+                for name, value in state.items()
+            }
+            for state in states
         ]
 
     def step(self, t: int, rate: float) -> None:
@@ -125,20 +133,36 @@ class Update:
 
     def _keep(self, block: Block) -> None:
         """Take what the rule bound to a slot's name into the array that the trainer owns."""
-        for name, kept in block.kept.items():
-            value = block.state[name]
-            if value is not kept:
-                np.copyto(kept, value)
-                block.state[name] = kept
+        rebound = {
+            name: value
+            for name in block.kept
+            if (value := block.state[name]) is not block.kept[name]
+        }
+        if len(rebound) > 1:
+            # One may be another's array (`state["old"] = state["m"]`): read before writing.
+            owned = {id(kept) for kept in block.kept.values()}
+            for name, value in rebound.items():
+                if id(value) in owned or getattr(value, "base", None) is not None:
+                    rebound[name] = value.copy()
+        for name, value in rebound.items():
+            np.copyto(block.kept[name], value)
+            block.state[name] = block.kept[name]
 
     def _check(self, direction: object, block: Block) -> None:
         self._check_array("its direction", direction, block.w)
         for slot, kept in block.kept.items():
             self._check_array(f"state[{slot!r}]", block.state.get(slot), kept)
+        for name, value in block.state.items():
+            # The trainer could not tell such an array from its own: it might be `g` itself.
+            if name not in block.kept and isinstance(value, np.ndarray):
+                raise ComponentError(
+                    f"optimizer {self.optimizer.name!r}: state[{name!r}] is an array, but was none "
+                    "before the first step; name it in `slots` or make it in `initial_state`"
+                )
 
     def _check_array(self, what: str, found: object, expected: Array) -> None:
         name = f"optimizer {self.optimizer.name!r}: {what}"
-        if not isinstance(found, np.ndarray):
+        if not isinstance(found, (np.ndarray, np.generic)):
             raise ComponentError(
                 f"{name} is {type(found).__name__}; expected an array of shape {expected.shape}"
             )
@@ -157,5 +181,6 @@ class Update:
         weights = np.empty_like(self.parameters)
         for block in self.blocks:
             evaluated = self.optimizer.evaluation_weights(block.w, block.state)
+            self._check_array("its evaluation weights", evaluated, block.w)
             weights[block.start : block.start + block.w.size] = np.reshape(evaluated, -1)
         return weights

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn.metrics
+from numpy.typing import NDArray
+
+from tunekit import Metric
+from tunekit.plugins import load
+
+Array = NDArray[Any]
+
+REGISTRY = load(entry_points=False)
+METRICS = [REGISTRY.find(Metric, name) for name in REGISTRY.names("metric")]
+every_metric = pytest.mark.parametrize("cls", METRICS, ids=lambda cls: cls.name)
+
+
+def score(name: str, target: Any, prediction: Any, weight: Any = None) -> float:
+    metric = REGISTRY.find(Metric, name)()
+    weight = None if weight is None else np.asarray(weight, dtype=float)
+    return metric.score(np.asarray(target), np.asarray(prediction), weight)
+
+
+def case(needs: str, seed: int, classes: int = 3) -> tuple[Array, Array, Array]:
+    rng = np.random.default_rng(seed)
+    rows = int(rng.integers(30, 200))
+    weight = rng.uniform(0.1, 2.0, rows)
+    if needs == "values":
+        target = rng.normal(size=(rows, 2)) * [1.0, 30.0]
+        return target, target + rng.normal(size=(rows, 2)), weight
+    labels = rng.integers(0, classes, rows)
+    labels[:classes] = np.arange(classes)
+    # Rounded, so that there are ties to break.
+    likelihood = np.round(rng.random((rows, classes)) + 0.5 * np.eye(classes)[labels], 1) + 0.1
+    probability = likelihood / likelihood.sum(axis=1, keepdims=True)
+    return labels, probability if needs == "probabilities" else probability.argmax(axis=1), weight
+
+
+def log_loss(y: Array, p: Array, **options: Any) -> Any:
+    return sklearn.metrics.log_loss(y, p, labels=np.arange(p.shape[1]), **options)
+
+
+def f1(y: Array, p: Array, **options: Any) -> Any:
+    return sklearn.metrics.f1_score(y, p, average="macro", zero_division=0, **options)
+
+
+def roc_auc(y: Array, p: Array, **options: Any) -> Any:
+    if p.shape[1] == 2:
+        return sklearn.metrics.roc_auc_score(y, p[:, 1], **options)
+    return sklearn.metrics.roc_auc_score(y, p, multi_class="ovr", **options)
+
+
+REFERENCES: dict[str, Callable[..., Any]] = {
+    "accuracy": sklearn.metrics.accuracy_score,
+    "balanced_accuracy": sklearn.metrics.balanced_accuracy_score,
+    "f1": f1,
+    "log_loss": log_loss,
+    "roc_auc": roc_auc,
+    "rmse": sklearn.metrics.root_mean_squared_error,
+    "mae": sklearn.metrics.mean_absolute_error,
+    "r2": sklearn.metrics.r2_score,
+}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("classes", [2, 3, 6])
+def test_it_agrees_with_scikit_learn(name: str, weighted: bool, classes: int) -> None:
+    needs = REGISTRY.find(Metric, name).needs
+    for seed in range(5):
+        target, prediction, weight = case(needs, seed, classes)
+        weights = weight if weighted else None
+        expected = REFERENCES[name](target, prediction, sample_weight=weights)
+        assert score(name, target, prediction, weights) == pytest.approx(expected, rel=1e-10)
+
+
+@every_metric
+def test_weights_that_are_whole_numbers_are_repeated_rows(cls: type[Metric]) -> None:
+    target, prediction, _ = case(cls.needs, seed=1)
+    times = np.random.default_rng(2).integers(0, 4, len(target))
+    weighted = score(cls.name, target, prediction, times)
+    repeated = score(cls.name, target.repeat(times, axis=0), prediction.repeat(times, axis=0))
+    assert weighted == pytest.approx(repeated, rel=1e-12)
+
+
+@every_metric
+def test_perfect_predictions_score_better_than_others(cls: type[Metric]) -> None:
+    target, prediction, weight = case(cls.needs, seed=0)
+    perfect = np.eye(3)[target] if cls.needs == "probabilities" else target
+    best, worse = score(cls.name, target, perfect), score(cls.name, target, prediction, weight)
+    assert (best > worse) if cls.larger_is_better else (best < worse)
+    assert best == (1.0 if cls.larger_is_better else 0.0)
+
+
+@every_metric
+def test_it_returns_a_float_for_float32_predictions_too(cls: type[Metric]) -> None:
+    target, prediction, weight = case(cls.needs, seed=3)
+    single = prediction if cls.needs == "labels" else prediction.astype(np.float32)
+    found = score(cls.name, target, single, weight)
+    assert type(found) is float
+    assert found == pytest.approx(score(cls.name, target, prediction, weight), rel=1e-4)
+
+
+@every_metric
+def test_one_row_is_enough(cls: type[Metric]) -> None:
+    target, prediction, _ = case(cls.needs, seed=3)
+    assert math.isfinite(score(cls.name, target[:1], prediction[:1]))
+
+
+@every_metric
+def test_it_is_for_one_task(cls: type[Metric]) -> None:
+    assert cls.tasks == (("regression",) if cls.needs == "values" else ("classification",))
+
+
+def test_one_certain_mistake_does_not_make_the_log_loss_infinite() -> None:
+    assert score("log_loss", [0], [[0.0, 1.0]]) == pytest.approx(-math.log(2**-52))
+
+
+def test_classes_that_no_row_has_are_left_out_of_balanced_accuracy() -> None:
+    assert score("balanced_accuracy", [0, 0, 2, 2], [0, 0, 2, 1]) == 0.75
+
+
+def test_a_class_that_is_only_predicted_lowers_f1() -> None:
+    assert score("f1", [0, 0, 1, 1], [0, 0, 1, 2]) == pytest.approx((1 + 2 / 3 + 0) / 3)
+
+
+def test_ranking_is_what_roc_auc_measures() -> None:
+    p = np.array([0.1, 0.4, 0.35, 0.8])
+    assert score("roc_auc", [0, 0, 1, 1], np.column_stack([1 - p, p])) == 0.75
+    assert score("roc_auc", [0, 1, 0, 1], np.full((4, 2), 0.5)) == 0.5
+
+
+def test_one_class_alone_cannot_be_ranked_so_roc_auc_is_that_of_guessing() -> None:
+    assert score("roc_auc", [1, 1], [[0.2, 0.8], [0.6, 0.4]]) == 0.5
+
+
+def test_a_class_that_no_row_has_is_left_out_of_roc_auc() -> None:
+    p = np.array([[0.8, 0.2, 0.0], [0.3, 0.7, 0.0], [0.6, 0.4, 0.0], [0.5, 0.5, 0.0]])
+    assert score("roc_auc", [0, 1, 0, 1], p) == 1.0
+
+
+def test_r2_of_an_output_that_does_not_vary() -> None:
+    assert score("r2", [[2.0], [2.0]], [[2.0], [2.0]]) == 1.0
+    assert score("r2", [[2.0], [2.0]], [[2.0], [3.0]]) == 0.0
