@@ -1,0 +1,30 @@
+"""What a study says about its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """The study file's section ``[data]``.
+
+    Attributes:
+        source: ``"sklearn:digits"``, ``"houses.csv"``, ``"houses.parquet"``, ``"openml:40996"``,
+            or the name of a plugin's data set.
+        target: Column to predict; files need it, OpenML's data sets have a default.
+        test: Share of the rows set aside until the end, in [0, 1); 0 sets none aside.
+        folds: Number of cross-validation folds, 2 or more; or None.
+        validation: Share of the other rows that is held out once, in (0, 1); 0.25 when neither
+            this nor `folds` is given.
+        repeats: How many times the other rows are split anew, 1 or more.
+        task: ``"classification"``, ``"regression"``, or None to tell from the target.
+    """
+
+    source: str
+    target: str | None = None
+    test: float = 0.2
+    folds: int | None = None
+    validation: float | None = None
+    repeats: int = 1
+    task: str | None = None

@@ -1,0 +1,144 @@
+"""From a table to a problem: read, split, preprocess, sign."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tunekit.data.columns import read_columns
+from tunekit.data.options import DataOptions
+from tunekit.data.preprocessing import Preprocessing
+from tunekit.data.splits import Split, split_rows
+from tunekit.data.targets import Target, read_target
+from tunekit.errors import DataError
+from tunekit.records import Fold, Problem, Table
+
+Array = npt.NDArray[Any]
+
+
+def prepare(table: Table, options: DataOptions, *, seed: int, dtype: str = "float32") -> Problem:
+    """Split a table and preprocess each part with what its training rows say.
+
+    Rows without a target are left out. `Problem.rows` counts the others, and `Problem.features`
+    names the columns that all rows but the test rows give; a fold has fewer where its training
+    rows lack a category.
+
+    Args:
+        table: The data as they come.
+        options: The study's ``[data]``.
+        seed: The study's seed, which with `options` decides the split.
+        dtype: Of the inputs and weights: ``"float32"`` or ``"float64"``.
+
+    Raises:
+        DataError: The data cannot be learned from. Where their content is at fault, `file` is the
+            source, and `key` the column and row, counted from 1 without the header.
+    """
+    with _named(options.source):
+        target, columns, weight = _read(table, options)
+    split = split_rows(target, options, seed)
+    with _named(options.source):
+        everything = Preprocessing.fit(_take(columns, split.rest))
+        parts = _Parts(columns, target.values, weight, dtype)
+        folds = tuple(
+            parts.fold(Preprocessing.fit(_take(columns, train)), train, held)
+            for train, held in split.folds
+        )
+        final = parts.fold(everything, split.rest, split.test) if len(split.test) else None
+    return Problem(
+        task=target.task,
+        folds=folds,
+        final=final,
+        outputs=target.outputs,
+        classes=target.classes,
+        features=everything.features,
+        name=table.name,
+        rows=len(target.values),
+        digest=_digest(columns, target, weight, split),
+    )
+
+
+class _Parts:
+    """The whole data in plain forms, to take folds from."""
+
+    def __init__(
+        self, columns: Mapping[str, Array], target: Array, weight: Array | None, dtype: str
+    ) -> None:
+        self.columns = columns
+        self.target = target
+        self.weight = None if weight is None else weight.astype(dtype)
+        self.dtype = dtype
+
+    def fold(self, fitted: Preprocessing, train: Array, held: Array) -> Fold:
+        return Fold(
+            fitted.encode(_take(self.columns, train), self.dtype),
+            self.target[train],
+            None if self.weight is None else self.weight[train],
+            fitted.encode(_take(self.columns, held), self.dtype),
+            self.target[held],
+            None if self.weight is None else self.weight[held],
+        )
+
+
+@contextmanager
+def _named(source: str) -> Iterator[None]:
+    """Say in errors about content which data they are about."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(error.message, file=source, key=error.key) from None
+
+
+def _take(columns: Mapping[str, Array], rows: Array) -> dict[str, Array]:
+    return {name: values[rows] for name, values in columns.items()}
+
+
+def _read(table: Table, options: DataOptions) -> tuple[Target, dict[str, Array], Array | None]:
+    """Target, columns and weights of the rows that have a target."""
+    key = "target" if options.target is None else f"column {options.target!r}"
+    target = read_target(table.target, options.task or table.task, key)
+    if not table.columns:
+        raise DataError("there is no column besides the target; expected at least one")
+    rows = len(table.target)
+    columns = _take(read_columns(table.columns, rows), target.rows)
+    weight = None if table.weight is None else _read_weight(table.weight, rows)[target.rows]
+    if weight is not None and not weight.any():
+        raise DataError("all weights are 0; expected some above", key="weight")
+    return target, columns, weight
+
+
+def _read_weight(weight: Array, rows: int) -> Array:
+    weight = read_columns({"weight": weight}, rows)["weight"]
+    if weight.dtype == object or not (weight >= 0).all():
+        raise DataError("expected a number, 0 or more, in each row", key="weight")
+    return weight
+
+
+def _digest(
+    columns: Mapping[str, Array], target: Target, weight: Array | None, split: Split
+) -> str:
+    digest = hashlib.sha256()
+
+    def add(name: str, values: Array) -> None:
+        # The name, type and shape go first, so that no two contents give the same bytes.
+        plain = values.astype(values.dtype.newbyteorder("<")) if values.dtype != object else None
+        kind = "texts" if plain is None else plain.dtype.str
+        digest.update(json.dumps([name, kind, values.shape]).encode())
+        digest.update(json.dumps(values.tolist()).encode() if plain is None else plain.tobytes())
+
+    for name, values in columns.items():
+        add(f"column {name}", values)
+    add("target", target.values)
+    add("classes", np.array(target.classes, dtype=object))
+    if weight is not None:
+        add("weight", weight)
+    add("test", split.test.astype(np.int64))
+    for train, held in split.folds:
+        add("train", train.astype(np.int64))
+        add("held", held.astype(np.int64))
+    return digest.hexdigest()[:16]
