@@ -1,0 +1,304 @@
+"""The study file's schema: its tables, keys, types and defaults.
+
+What may be searched is left to the value rule (`tunekit.space.domain_from`); all else is typed
+here. ``Document.model_json_schema()`` is the schema for editors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+
+from tunekit.errors import suggestion
+from tunekit.study.settings import NETWORK, TRAIN
+from tunekit.study.source import Source
+
+
+def _one_or_several(kind: str) -> list[dict[str, Any]]:
+    return [{"type": kind}, {"type": "array", "items": {"type": kind}, "minItems": 1}]
+
+
+_RANGE = {
+    "type": "object",
+    "properties": {
+        "low": {"type": "number"},
+        "high": {"type": "number"},
+        "log": {"type": "boolean"},
+        "step": {"type": "number", "exclusiveMinimum": 0},
+    },
+    "additionalProperties": False,
+}
+Number = Annotated[object, WithJsonSchema({"anyOf": [*_one_or_several("number"), _RANGE]})]
+Whole = Annotated[object, WithJsonSchema({"anyOf": _one_or_several("integer")})]
+Text = Annotated[object, WithJsonSchema({"anyOf": _one_or_several("string")})]
+Anything = Annotated[
+    object,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                *_one_or_several("number"),
+                *_one_or_several("string"),
+                *_one_or_several("boolean"),
+                _RANGE,
+            ]
+        }
+    ),
+]
+Overrides = dict[str, dict[str, Anything]]
+"""Hyperparameters by component: what replaces the component's own search ranges."""
+
+
+class Table(BaseModel):
+    """Base of all tables."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
+
+class StudyTable(Table):
+    """What is optimized, and for how long."""
+
+    name: str | None = Field(default=None, min_length=1)
+    """The study's name; the file's name if left out."""
+    metric: str | None = None
+    """Objective on validation data; accuracy or rmse if left out, by the task."""
+    trials: int | None = Field(default=None, ge=1)
+    """The record's total; 50 if there is no timeout either."""
+    timeout: Annotated[object, WithJsonSchema({"type": ["string", "number"]})] = None
+    """Time of one run of the search: ``"10m"``, ``"1h30m"``, or a number of seconds."""
+    seed: int = Field(default=0, ge=0)
+    """What all randomness derives from."""
+    workers: int = Field(default=1, ge=0)
+    """Worker processes; 0 trains in the coordinator's own process."""
+    finalists: int = Field(default=3, ge=0)
+    """How many of the best configurations are trained again at the end."""
+    final_seeds: int = Field(default=3, ge=1)
+    """On how many fresh seeds."""
+    storage: str | None = Field(default=None, min_length=1)
+    """SQLAlchemy address of the record; optuna.db beside the study file if left out."""
+
+
+class DataTable(Table):
+    """The data set and its splits."""
+
+    source: str = Field(min_length=1)
+    """``"sklearn:digits"``, ``"houses.csv"``, ``"openml:40996"``, or a plugin's data set."""
+    target: str | None = Field(default=None, min_length=1)
+    """The column to predict."""
+    test: float = Field(default=0.2, ge=0, lt=1)
+    """Share of the rows that is set aside until the end."""
+    folds: int | None = Field(default=None, ge=2)
+    """Number of cross-validation folds, instead of `validation`."""
+    validation: float | None = Field(default=None, gt=0, lt=1)
+    """Share of the other rows to validate on; 0.25 if there are no folds either."""
+    repeats: int = Field(default=1, ge=1)
+    """How often the split is drawn anew."""
+    task: Literal["classification", "regression"] | None = None
+    """What the target is for; told from the data if left out."""
+
+
+class TrainTable(Table):
+    """How one network is trained."""
+
+    epochs: Whole = TRAIN["epochs"].default
+    """Passes over the training rows: one value, or a list."""
+    batch_size: Number = TRAIN["batch_size"].default
+    """Rows of a mini-batch."""
+    patience: Number = TRAIN["patience"].default
+    """Epochs without improvement after which training stops; 0 never stops early."""
+    warmup: Number = TRAIN["warmup"].default
+    """Share of the steps over which the learning rate rises from 0."""
+    dtype: Annotated[object, WithJsonSchema({"enum": list(TRAIN["dtype"].choices or ())})] = TRAIN[
+        "dtype"
+    ].default
+    """Precision; not searched."""
+
+
+class NetworkTable(Table):
+    """The network: `depth` and `width`, or `hidden`."""
+
+    depth: Number = NETWORK["depth"].default
+    """Number of hidden layers."""
+    width: Number = NETWORK["width"].default
+    """Units of every hidden layer."""
+    hidden: Text = None
+    """Units of each hidden layer, such as ``"128-64"``; ``"none"`` for a linear model."""
+    normalization: Text = NETWORK["normalization"].default
+    """``"none"`` or ``"batch"``."""
+
+
+class SearchTable(Table):
+    """The components to choose among."""
+
+    optimizer: Text = "adam"
+    """Update rules."""
+    activation: Text = "relu"
+    """Activations of all hidden layers."""
+    schedule: Text = "constant"
+    """Courses of the learning rate."""
+    regularizers: list[str] = []
+    """Each is searched on or off; they act in this order."""
+    initializer: Text = "he_normal"
+    """How weights are drawn at the start."""
+    loss: Text = None
+    """What training descends on; cross_entropy or squared_error if left out, by the task."""
+
+
+class SpaceTable(Table):
+    """Search ranges that replace the components' own, by kind, component and hyperparameter."""
+
+    optimizer: Overrides = {}
+    activation: Overrides = {}
+    schedule: Overrides = {}
+    regularizer: Overrides = {}
+    initializer: Overrides = {}
+    loss: Overrides = {}
+
+
+class SamplerTable(Table):
+    """How the next configuration is chosen."""
+
+    name: Literal["tpe", "random", "qmc", "cmaes", "gp", "grid"] = "tpe"
+    """The sampler."""
+    startup_trials: int | None = Field(default=None, ge=0)
+    """Random trials before it learns (tpe, cmaes, gp)."""
+    points: int | None = Field(default=None, ge=1)
+    """Values of each range (grid)."""
+
+
+class PrunerTable(Table):
+    """When a hopeless trial is given up."""
+
+    name: Literal["none", "median", "successive_halving", "hyperband"] = "none"
+    """The pruner."""
+    startup_trials: int | None = Field(default=None, ge=0)
+    """Trials that are never pruned, at the start of the search (median)."""
+    warmup_epochs: int | None = Field(default=None, ge=0)
+    """Epochs of each trial before it can be pruned (median)."""
+    min_epochs: int | None = Field(default=None, ge=1)
+    """Epochs of the first rung (successive_halving, hyperband)."""
+    reduction_factor: int | None = Field(default=None, ge=2)
+    """One trial in so many goes on to the next rung (successive_halving, hyperband)."""
+
+
+class PluginsTable(Table):
+    """Single-file plugins."""
+
+    files: list[str] = []
+    """Paths relative to the study file."""
+
+
+class MlflowTable(Table):
+    """Where MLflow keeps its view of the study."""
+
+    tracking_uri: str | None = Field(default=None, min_length=1)
+    """MLflow's address; MLFLOW_TRACKING_URI, or mlflow.db beside the study file, if left out."""
+    experiment: str | None = Field(default=None, min_length=1)
+    """The experiment's name; the study's name if left out."""
+
+
+class Document(Table):
+    """A study file."""
+
+    study: StudyTable = StudyTable()
+    data: DataTable
+    train: TrainTable = TrainTable()
+    network: NetworkTable = NetworkTable()
+    search: SearchTable = SearchTable()
+    space: SpaceTable = SpaceTable()
+    sampler: SamplerTable = SamplerTable()
+    pruner: PrunerTable = PrunerTable()
+    plugins: PluginsTable = PluginsTable()
+    mlflow: MlflowTable = MlflowTable()
+
+
+def tables() -> dict[str, list[str]]:
+    """The keys of every table."""
+    known = {}
+    for name, field in Document.model_fields.items():
+        assert isinstance(field.annotation, type)
+        assert issubclass(field.annotation, Table)
+        known[name] = list(field.annotation.model_fields)
+    return known
+
+
+def known_keys() -> list[str]:
+    """The path of every key, such as ``"study.trials"``."""
+    return [f"{table}.{key}" for table, keys in tables().items() for key in keys]
+
+
+def validated(content: Mapping[str, Any], source: Source) -> Document:
+    """The checked content of a study file.
+
+    Raises:
+        StudyError: It has an unknown table or key, lacks one, or a value has the wrong type.
+    """
+    try:
+        return Document.model_validate(content)
+    except ValidationError as error:
+        # An unknown key explains a missing one, so it comes first.
+        problems = sorted(
+            error.errors(include_url=False),
+            key=lambda problem: problem["type"] != "extra_forbidden",
+        )
+        message, key = _told(problems[0])
+        more = len(problems) - 1
+        if more:
+            message += f" ({more} more problem{'s' if more > 1 else ''} in this study)"
+        raise source.error(message, key) from None
+
+
+def _told(problem: Any) -> tuple[str, str]:
+    """One of pydantic's findings in this project's words: the message and the key."""
+    place, found, limits = problem["loc"], problem["input"], problem.get("ctx", {})
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)[1:]
+    expected = {
+        "string_type": "a text",
+        "int_type": "a whole number",
+        "float_type": "a number",
+        "finite_number": "a finite number",
+        "list_type": "a list",
+        "dict_type": "a table",
+        "model_type": "a table",
+        "string_too_short": "a text that is not empty",
+        "greater_than": f"more than {limits.get('gt'):g}" if "gt" in limits else "",
+        "greater_than_equal": f"{limits.get('ge'):g} or more" if "ge" in limits else "",
+        "less_than": f"less than {limits.get('lt'):g}" if "lt" in limits else "",
+    }
+    match problem["type"]:
+        case "extra_forbidden":
+            return _unknown(place), key
+        case "missing":
+            return (
+                'the study names no data; give [data] a source, such as "sklearn:digits" or '
+                '"houses.csv"',
+                "data.source",
+            )
+        case "literal_error":
+            choices = limits["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+            return f"{found!r} is not a choice. {suggestion(str(found), choices)}", key
+        case kind:
+            return f"expected {expected.get(kind, 'another value')}, got {found!r}", key
+
+
+def _unknown(place: tuple[str, ...]) -> str:
+    *above, name = place
+    if not above:
+        homes = [table for table, keys in tables().items() if name in keys]
+        if homes:
+            return f"a key outside of all tables. Did you mean [{homes[0]}] {name}?"
+        return f"unknown table. {suggestion(name, tables())}"
+    own = tables()[above[0]]
+    hint = suggestion(name, own)
+    if not hint.startswith("Did you mean"):
+        elsewhere = [table for table, keys in tables().items() if name in keys]
+        if elsewhere:
+            hint = f"Did you mean [{elsewhere[0]}] {name}?"
+    return f"unknown key. {hint}"

@@ -1,0 +1,286 @@
+"""A study: everything that the study file, the command line and the environment settle."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunekit import plugins as plugin_manager
+from tunekit.components import Metric, Task
+from tunekit.errors import StudyError, UnknownNameError, suggestion
+from tunekit.plugins import PluginFile, Registry
+from tunekit.space import Choices, Domain, Scalar
+from tunekit.study.addresses import absolute, sqlite_file
+from tunekit.study.assemble import Assembly, unfit
+from tunekit.study.duration import seconds
+from tunekit.study.schema import (
+    DataTable,
+    Document,
+    PrunerTable,
+    SamplerTable,
+    known_keys,
+    validated,
+)
+from tunekit.study.source import Source, assign, put, read
+from tunekit.study.space import Space
+
+DEFAULT_TRIALS = 50
+DEFAULT_VALIDATION = 0.25
+DEFAULT_METRIC: dict[Task, str] = {"classification": "accuracy", "regression": "rmse"}
+
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "tpe": ("startup_trials",),
+    "random": (),
+    "qmc": (),
+    "cmaes": ("startup_trials",),
+    "gp": ("startup_trials",),
+    "grid": ("points",),
+    "none": (),
+    "median": ("startup_trials", "warmup_epochs"),
+    "successive_halving": ("min_epochs", "reduction_factor"),
+    "hyperband": ("min_epochs", "reduction_factor"),
+}
+"""The options of each sampler and pruner."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A validated study.
+
+    Attributes:
+        name: The study's name.
+        file: The study file, absolute.
+        folder: Its folder; relative addresses are resolved there.
+        text: Its content.
+        metric: The objective; empty as long as it is left to the task (see `for_task`).
+        trials: The record's planned total, or None for no limit.
+        timeout: Seconds of one run of the search, or None for no limit.
+        seed: What all randomness derives from.
+        workers: Worker processes; 0 for this process.
+        finalists: How many of the best configurations are trained again at the end.
+        final_seeds: On how many fresh seeds.
+        storage: SQLAlchemy address of the record, absolute.
+        data: The data set and its splits; exactly one of `folds` and `validation` is set.
+        space: The search space; without a loss as long as that is left to the task.
+        sampler: The sampler's name.
+        sampler_options: Its options as far as they are given.
+        pruner: The pruner's name.
+        pruner_options: Its options as far as they are given.
+        plugin_files: Single-file plugins.
+        tracking_uri: MLflow's address, absolute.
+        artifact_root: Where a new local MLflow store keeps artifacts, or None for the server's
+            own place.
+        experiment: MLflow's experiment name.
+        document: The validated tables, command-line changes included.
+        source: What errors about the study name.
+    """
+
+    name: str
+    file: str | None
+    folder: Path
+    text: str
+    metric: str
+    trials: int | None
+    timeout: float | None
+    seed: int
+    workers: int
+    finalists: int
+    final_seeds: int
+    storage: str
+    data: DataTable
+    space: Space
+    sampler: str
+    sampler_options: dict[str, Scalar]
+    pruner: str
+    pruner_options: dict[str, Scalar]
+    plugin_files: tuple[PluginFile, ...]
+    tracking_uri: str
+    artifact_root: str | None
+    experiment: str
+    document: Document
+    source: Source
+
+
+def load_study(
+    path: str | Path,
+    *,
+    set_: Sequence[str] = (),
+    plugins: Sequence[str] = (),
+    trials: int | None = None,
+    timeout: str | float | None = None,
+    workers: int | None = None,
+) -> tuple[Study, Registry]:
+    """Read a study file and load its plugins.
+
+    Args:
+        path: The study file.
+        set_: Changes to the file, ``"train.epochs=5"``.
+        plugins: Further single-file plugins, relative to the current folder.
+        trials: Replaces the file's ``study.trials``.
+        timeout: Replaces the file's ``study.timeout``.
+        workers: Replaces the file's ``study.workers``.
+
+    Returns:
+        The study, and the registry that its components are in.
+
+    Raises:
+        StudyError: The file cannot be read, or something in it is wrong.
+        PluginError: A plugin cannot be used.
+    """
+    source, content = read(path)
+    options = assign(content, set_, known_keys())
+    given = {"trials": trials, "timeout": timeout, "workers": workers}
+    for key, value in given.items():
+        if value is not None:
+            put(content, f"study.{key}", value, f"--{key}")
+            options[f"study.{key}"] = f"--{key}"
+    source = dataclasses.replace(source, options=options)
+    document = validated(content, source)
+    limits = _limits(document, source)
+    data = _data(document, source)
+    sampler_options = _options("sampler", document.sampler, source)
+    pruner_options = _options("pruner", document.pruner, source)
+    storage, tracking_uri = _storage(document, source), _tracking_uri(document, source)
+    registry = plugin_manager.load(_plugin_files(document, source, plugins), observers=True)
+    _check_metric(document, source, registry)
+    space = Assembly(document, registry, source).space()
+    _check_rungs(document, source, space)
+    name = document.study.name or source.path.stem
+    store = sqlite_file(tracking_uri)
+    study = Study(
+        name=name,
+        file=str(source.path),
+        folder=source.folder,
+        text=source.text,
+        metric=document.study.metric or "",
+        trials=limits[0],
+        timeout=limits[1],
+        seed=document.study.seed,
+        workers=document.study.workers,
+        finalists=document.study.finalists,
+        final_seeds=document.study.final_seeds,
+        storage=storage,
+        data=data,
+        space=space,
+        sampler=document.sampler.name,
+        sampler_options=sampler_options,
+        pruner=document.pruner.name,
+        pruner_options=pruner_options,
+        plugin_files=registry.files,
+        tracking_uri=tracking_uri,
+        artifact_root=None if store is None else str(store.parent / "mlartifacts"),
+        experiment=document.mlflow.experiment or name,
+        document=document,
+        source=source,
+    )
+    return study, registry
+
+
+def for_task(study: Study, registry: Registry, task: Task) -> Study:
+    """The study with what it left to the task: the metric and the loss.
+
+    Raises:
+        StudyError: A component that it names is not made for the task.
+    """
+    metric = study.document.study.metric or DEFAULT_METRIC[task]
+    found = registry.find(Metric, metric)
+    if task not in found.tasks:
+        raise study.source.error(unfit(found, task), "study.metric")
+    space = Assembly(study.document, registry, study.source, task).space()
+    return dataclasses.replace(study, metric=metric, space=space)
+
+
+def _limits(document: Document, source: Source) -> tuple[int | None, float | None]:
+    """The number of trials and the seconds after which no further trial starts."""
+    table = document.study
+    if table.timeout is None:
+        return table.trials or DEFAULT_TRIALS, None
+    try:
+        return table.trials, seconds(table.timeout)
+    except ValueError as error:
+        raise source.error(str(error), "study.timeout") from None
+
+
+def _data(document: Document, source: Source) -> DataTable:
+    data = document.data
+    if data.folds is not None and data.validation is not None:
+        raise source.error("give either folds or validation, not both", "data.validation")
+    if data.folds is None and data.validation is None:
+        return data.model_copy(update={"validation": DEFAULT_VALIDATION})
+    return data
+
+
+def _options(table: str, chosen: SamplerTable | PrunerTable, source: Source) -> dict[str, Scalar]:
+    given: dict[str, Scalar] = chosen.model_dump(exclude_none=True, exclude={"name"})
+    known = OPTIONS[chosen.name]
+    for option in given:
+        if option not in known:
+            hint = suggestion(option, known)
+            raise source.error(
+                f"the {table} {chosen.name!r} has no such option. {hint}", f"{table}.{option}"
+            )
+    return given
+
+
+def _storage(document: Document, source: Source) -> str:
+    address = document.study.storage or "sqlite:///optuna.db"
+    if "://" not in address:
+        raise source.error(
+            f'expected an address such as "sqlite:///optuna.db", got {address!r}', "study.storage"
+        )
+    return absolute(address, source.folder)
+
+
+def _tracking_uri(document: Document, source: Source) -> str:
+    """The file's address, else the environment's, else a store beside the study file."""
+    variable = "MLFLOW_TRACKING_URI"
+    address = document.mlflow.tracking_uri
+    given = address or os.environ.get(variable) or "sqlite:///mlflow.db"
+    if "://" not in given and not given.startswith("databricks"):
+        message = (
+            'expected an address such as "sqlite:///mlflow.db" or "http://localhost:5000", '
+            f"got {given!r}"
+        )
+        if address is None:
+            raise StudyError(message, file=variable)
+        raise source.error(message, "mlflow.tracking_uri")
+    return absolute(given, source.folder)
+
+
+def _plugin_files(document: Document, source: Source, more: Sequence[str]) -> list[PluginFile]:
+    """The plugin files of the study, then of the environment, then of the command line."""
+    files = []
+    for i, name in enumerate(document.plugins.files):
+        path = Path(os.path.abspath(source.folder / name))
+        if not path.is_file():
+            near = [file.name for file in path.parent.glob("*.py")]
+            hint = f" {suggestion(path.name, near)}" if near else ""
+            raise source.error(f"there is no file {path}.{hint}", f"plugins.files[{i}]")
+        files.append(PluginFile.read(path))
+    environment = os.environ.get("TUNEKIT_PLUGINS", "").split(os.pathsep)
+    others = [name for name in environment if name] + list(more)
+    return files + [PluginFile.read(os.path.abspath(name)) for name in others]
+
+
+def _check_metric(document: Document, source: Source, registry: Registry) -> None:
+    if document.study.metric is not None:
+        try:
+            registry.find(Metric, document.study.metric)
+        except UnknownNameError as error:
+            raise source.error(error.message, "study.metric") from None
+
+
+def _check_rungs(document: Document, source: Source, space: Space) -> None:
+    """The first rung must lie within the longest trial."""
+    first = document.pruner.min_epochs
+    domain: Domain = next(p.domain for p in space.parameters if p.name == "epochs")
+    values = domain.values if isinstance(domain, Choices) else (domain.nearest(0),)
+    longest = max(int(value) for value in values)
+    if first is not None and first > longest:
+        raise source.error(
+            f"expected at most the epochs of the longest trial, {longest}, got {first}",
+            "pruner.min_epochs",
+        )
