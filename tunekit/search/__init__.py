@@ -1,0 +1,1 @@
+"""The search: work units and engines, the coordinator, the record."""

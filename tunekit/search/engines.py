@@ -1,0 +1,174 @@
+"""Engines: where units are performed.
+
+One process a slot, so that a unit that kills its process takes no other unit with it. The pipes
+are plain: a worker whose parent is gone reads the end of its input and leaves.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from typing import IO, Protocol
+
+from tunekit.errors import WorkError
+from tunekit.search.units import Failure, Outcome, Unit, Workshop
+
+Answer = Outcome | Failure
+
+
+class Engine(Protocol):
+    """Something that performs units, `slots` of them at a time."""
+
+    slots: int
+
+    def submit(self, key: int, unit: Unit) -> None:
+        """Hand over a unit; `key` tells its answer apart."""
+
+    def wait(self, timeout: float | None = None) -> tuple[int, Answer] | None:
+        """The next answer with its key, or None when `timeout` seconds have passed."""
+
+    def close(self) -> None:
+        """Let go of everything; what is still being performed is lost."""
+
+
+class InProcess:
+    """Performs units in this process, one at a time, when their answer is waited for."""
+
+    slots = 1
+
+    def __init__(self, workshop: Workshop) -> None:
+        from threadpoolctl import threadpool_limits
+
+        self._limits = threadpool_limits(1)
+        self._bench = workshop.open()
+        self._waiting: list[tuple[int, Unit]] = []
+
+    def submit(self, key: int, unit: Unit) -> None:
+        """Hand over a unit."""
+        self._waiting.append((key, unit))
+
+    def wait(self, timeout: float | None = None) -> tuple[int, Answer] | None:
+        """Perform the unit that has waited longest."""
+        if not self._waiting:
+            return None
+        key, unit = self._waiting.pop(0)
+        return key, self._bench.perform(unit)
+
+    def close(self) -> None:
+        """Give the BLAS its threads back."""
+        self._limits.restore_original_limits()
+
+
+class WorkerProcess:
+    """One worker process with one BLAS thread, and the thread that reads its answers.
+
+    Args:
+        workshop: What it needs before its first unit.
+        arrivals: Where its answers go: pairs of this object and an answer, None when it is ready,
+            a `Failure` with `worker_died` when it is gone.
+    """
+
+    def __init__(
+        self, workshop: Workshop, arrivals: queue.Queue[tuple[WorkerProcess, Answer | None]]
+    ) -> None:
+        threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        self.key: int | None = None
+        self._process = subprocess.Popen(
+            # -P: a file in the current folder must not stand in for a module.
+            [sys.executable, "-P", "-m", "tunekit.search.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | threads,
+            # Ctrl-C is the coordinator's to handle; a terminal sends it to a whole session.
+            start_new_session=True,
+        )
+        self.send(sys.path)
+        self.send(workshop)
+        threading.Thread(target=self._read, args=(arrivals,), daemon=True).start()
+
+    def _read(self, arrivals: queue.Queue[tuple[WorkerProcess, Answer | None]]) -> None:
+        assert self._process.stdout is not None
+        while True:
+            try:
+                answer = pickle.load(self._process.stdout)
+            except Exception:
+                code = self._process.wait()
+                told = f"signal {-code}" if code < 0 else f"exit code {code}"
+                arrivals.put((self, Failure(f"the worker process died ({told})", "", True)))
+                return
+            arrivals.put((self, answer))
+
+    def send(self, message: object) -> None:
+        """Write a message; a process that is gone is noticed by the reading side."""
+        pipe: IO[bytes] | None = self._process.stdin
+        assert pipe is not None
+        with suppress(BrokenPipeError):
+            pickle.dump(message, pipe, protocol=pickle.HIGHEST_PROTOCOL)
+            pipe.flush()
+
+    def kill(self) -> None:
+        """End the process now."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+
+
+class Pool:
+    """Performs units in worker processes; a process that dies is replaced.
+
+    Args:
+        workshop: What each worker needs.
+        slots: How many processes.
+    """
+
+    def __init__(self, workshop: Workshop, slots: int) -> None:
+        self.slots = slots
+        self._workshop = workshop
+        self._arrivals: queue.Queue[tuple[WorkerProcess, Answer | None]] = queue.Queue()
+        self._workers = [WorkerProcess(workshop, self._arrivals) for _ in range(slots)]
+
+    def submit(self, key: int, unit: Unit) -> None:
+        """Hand over a unit; at most `slots` may be under way."""
+        worker = next(worker for worker in self._workers if worker.key is None)
+        worker.key = key
+        worker.send(unit)
+
+    def wait(self, timeout: float | None = None) -> tuple[int, Answer] | None:
+        """The next answer.
+
+        Raises:
+            WorkError: A worker process cannot be started at all.
+        """
+        while True:
+            try:
+                worker, answer = self._arrivals.get(timeout=timeout)
+            except queue.Empty:
+                return None
+            if answer is None or worker not in self._workers:
+                continue
+            key, worker.key = worker.key, None
+            if isinstance(answer, Failure) and answer.worker_died:
+                self._replace(worker)
+            if key is not None:
+                return key, answer
+            if isinstance(answer, Failure):
+                raise WorkError(answer.reason)
+
+    def _replace(self, worker: WorkerProcess) -> None:
+        worker.kill()
+        slot = self._workers.index(worker)
+        self._workers[slot] = WorkerProcess(self._workshop, self._arrivals)
+
+    def close(self) -> None:
+        """End all processes."""
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.kill()

@@ -1,0 +1,136 @@
+"""Training one configuration: a study's defaults, or a recorded trial again."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunekit import plugins
+from tunekit.errors import ComponentError, StudyError
+from tunekit.records import Curve, FinishedTrial
+from tunekit.search.record import Record
+from tunekit.search.run import make_engine
+from tunekit.search.setting import Setting
+from tunekit.search.trial import curve, seed_key
+from tunekit.search.units import Failure, Outcome, Unit
+from tunekit.space import Scalar
+from tunekit.study.study import Study
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One configuration, trained on every fold.
+
+    Attributes:
+        configuration: What was trained.
+        curves: Per-epoch measurements, one for each fold.
+        scores: The metric on each fold.
+        seconds: Time spent in training.
+        parameters: Number of trainable parameters.
+        repeated: The recorded trial that this repeats, or None.
+    """
+
+    configuration: Mapping[str, Scalar]
+    curves: tuple[Curve, ...]
+    scores: tuple[float, ...]
+    seconds: float
+    parameters: int
+    repeated: FinishedTrial | None = None
+
+    @property
+    def value(self) -> float:
+        """The objective: the mean over folds."""
+        return sum(self.scores) / len(self.scores)
+
+    @property
+    def is_same(self) -> bool:
+        """Whether every number of the recorded curves came out again, to the bit."""
+        assert self.repeated is not None
+        recorded = {c.fold: c for c in self.repeated.curves}
+        return all(_agree(c, recorded[c.fold]) for c in self.curves if c.fold in recorded)
+
+
+def _agree(again: Curve, recorded: Curve) -> bool:
+    """Whether a curve starts as the recorded one; a pruned trial's is shorter."""
+    for name, values in recorded.metrics.items():
+        for value, other in zip(values, again.metrics[name], strict=False):
+            if value != other and not (value != value and other != other):
+                return False
+    return True
+
+
+def recorded_trial(study: Study, number: int) -> tuple[Setting, FinishedTrial]:
+    """A recorded trial, and the setting in which it was made.
+
+    The seed, the configuration and the single-file plugins are those of the record, whatever
+    the study file and the plugin files say today.
+
+    Raises:
+        StudyError: There is no such trial, or the data have changed since.
+    """
+    record = Record(study)
+    trials = {trial.number: trial for trial in record.trials()} if record.exists else {}
+    if number not in trials:
+        there = f"it holds trials 0 to {max(trials)}" if trials else "it holds no trials"
+        raise StudyError(
+            f"the record has no trial {number}; {there}", file=study.file, key="--trial"
+        )
+    trial = trials[number]
+    registry = plugins.load(record.plugin_files())
+    study = dataclasses.replace(study, seed=int(trial.provenance["seed"]))
+    setting = Setting.of(study, registry)
+    if setting.problem.digest != trial.provenance["data_digest"]:
+        raise StudyError(
+            f"the data or their split have changed since trial {number} was recorded "
+            f"(digest {trial.provenance['data_digest']}, now {setting.problem.digest}); "
+            "it cannot be trained again",
+            file=study.file,
+            key="data",
+        )
+    return setting, trial
+
+
+def train(
+    setting: Setting,
+    configuration: Mapping[str, Scalar],
+    told: Callable[[int, Outcome], None],
+    repeated: FinishedTrial | None = None,
+) -> Trained:
+    """Train one configuration on every fold, epoch by epoch, as a search would.
+
+    Args:
+        setting: The study and its data.
+        configuration: What to train.
+        told: Called after each epoch with the fold and how far it came.
+        repeated: The recorded trial that this repeats, if any.
+
+    Raises:
+        ComponentError: The training failed.
+    """
+    curves, scores, seconds, parameters = [], [], 0.0, 0
+    with tempfile.TemporaryDirectory(prefix="tunekit-", ignore_cleanup_errors=True) as folder:
+        study = dataclasses.replace(setting.study, workers=min(setting.study.workers, 1))
+        engine = make_engine(dataclasses.replace(setting, study=study), Path(folder))
+        try:
+            for fold in range(len(setting.problem.folds)):
+                outcome: Outcome | None = None
+                while outcome is None or outcome.checkpoint.status == "running":
+                    checkpoint = outcome.checkpoint if outcome else None
+                    until = checkpoint.epoch + 1 if checkpoint else 1
+                    engine.submit(0, Unit(configuration, fold, seed_key(fold), until, checkpoint))
+                    arrived = engine.wait()
+                    assert arrived is not None
+                    if isinstance(arrived[1], Failure):
+                        raise ComponentError(arrived[1].reason, file=study.file)
+                    outcome = arrived[1]
+                    seconds += outcome.seconds
+                    told(fold, outcome)
+                curves.append(curve(fold, outcome))
+                scores.append(outcome.score)
+                parameters = outcome.parameters
+        finally:
+            engine.close()
+    return Trained(configuration, tuple(curves), tuple(scores), seconds, parameters, repeated)

@@ -1,0 +1,243 @@
+"""A search from its first import to its last record."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import optuna
+
+from tunekit.data.store import save
+from tunekit.errors import WorkError
+from tunekit.records import Finalist, FinishedTrial, StudyInfo, StudyResult, TestScore
+from tunekit.search.asking import Asker
+from tunekit.search.coordinator import Coordinator, Limits
+from tunekit.search.engines import Engine, InProcess, Pool
+from tunekit.search.final import Final, epochs_for_test, leaders, restored, stored
+from tunekit.search.interrupt import Interrupt, Interrupted
+from tunekit.search.record import Record
+from tunekit.search.setting import Setting
+from tunekit.search.units import Workshop
+
+
+@dataclass
+class Seconds:
+    """Where the wall time of a search went.
+
+    Attributes:
+        stores: Opening or creating the record, and telling the observers of the start.
+        search: From the first ask to the last delivered record.
+        final: Training the best few again, and the test.
+        total: All of it, and what lies between.
+        training: Spent in training by all workers together.
+    """
+
+    stores: float = 0.0
+    search: float = 0.0
+    final: float = 0.0
+    total: float = 0.0
+    training: float = 0.0
+
+    @contextmanager
+    def measured(self, part: str) -> Iterator[None]:
+        """Add the time inside to one part."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            setattr(self, part, getattr(self, part) + time.perf_counter() - begin)
+
+
+@dataclass(frozen=True)
+class Search:
+    """A finished or interrupted search.
+
+    Attributes:
+        setting: What was searched.
+        info: What the observers were told at its start.
+        result: How it ended.
+        seconds: Where the time went.
+    """
+
+    setting: Setting
+    info: StudyInfo
+    result: StudyResult
+    seconds: Seconds = field(default_factory=Seconds)
+
+
+def run_search(setting: Setting, *, fresh: bool = False) -> Search:
+    """Run or resume a search.
+
+    Args:
+        setting: The study and its data.
+        fresh: Whether to put an existing record aside and start over.
+
+    Raises:
+        StudyError: The record cannot be opened or continued.
+        WorkError: Workers cannot be started, or the final training failed.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    seconds = Seconds()
+    with (
+        Interrupt() as interrupt,
+        seconds.measured("total"),
+        tempfile.TemporaryDirectory(prefix="tunekit-", ignore_cleanup_errors=True) as folder,
+    ):
+        with seconds.measured("stores"):
+            record = Record(setting.study, fresh=fresh)
+            record.check(setting.direction, setting.signature(), setting.registry.files)
+        # Workers start while this process is busy with the observers' stores.
+        engine = make_engine(setting, Path(folder))
+        try:
+            with seconds.measured("stores"):
+                info = describe(setting, record)
+                setting.registry.notify("tunekit_study_started", study=info)
+            result = _Conduct(setting, record, engine, interrupt, seconds).result()
+        finally:
+            engine.close()
+        setting.registry.notify("tunekit_study_finished", result=result)
+    return Search(setting, info, result, seconds)
+
+
+def make_engine(setting: Setting, folder: Path) -> Engine:
+    """Worker processes, or this process with ``workers = 0``.
+
+    Args:
+        setting: The study and its data.
+        folder: Where the data are put for the workers.
+    """
+    save(setting.problem, folder)
+    study = setting.study
+    workshop = Workshop(folder, setting.registry.files, study.metric, study.seed)
+    return Pool(workshop, study.workers) if study.workers else InProcess(workshop)
+
+
+def describe(setting: Setting, record: Record) -> StudyInfo:
+    """What observers are told when a search starts."""
+    study = setting.study
+    return StudyInfo(
+        name=study.name,
+        file=study.file,
+        folder=str(study.folder),
+        text=study.text,
+        identity=record.identity,
+        metric=study.metric,
+        larger_is_better=setting.metric.larger_is_better,
+        space=study.space.describe(),
+        trials=study.trials,
+        recorded=tuple(record.trials()),
+        data=setting.data,
+        tracking_uri=study.tracking_uri,
+        artifact_root=study.artifact_root,
+        experiment=study.experiment,
+    )
+
+
+class _Conduct:
+    """The two parts of a search, trials and final, on an open record and engine."""
+
+    def __init__(
+        self,
+        setting: Setting,
+        record: Record,
+        engine: Engine,
+        interrupt: Interrupt,
+        seconds: Seconds,
+    ) -> None:
+        self.setting, self.record, self.engine = setting, record, engine
+        self.interrupt, self.seconds = interrupt, seconds
+
+    def result(self) -> StudyResult:
+        """Search, then train the best few again; the parts that a signal leaves time for."""
+        begin = time.perf_counter()
+        with self.seconds.measured("search"):
+            trials = self._trials()
+        best = next(iter(self._leaders(trials, 1)), None)
+        finalists: tuple[Finalist, ...] = ()
+        test: TestScore | None = None
+        if best is not None and not self.interrupt.requested:
+            with self.seconds.measured("final"):
+                finalists, test = self._final(trials)
+        if finalists:
+            best = next(trial for trial in trials if trial.number == finalists[0].number)
+        if self.interrupt.requested:
+            status = "interrupted"
+        else:
+            status = "failed" if best is None else "finished"
+        return StudyResult(
+            status,  # type: ignore[arg-type]
+            best,
+            tuple(trials),
+            finalists,
+            test,
+            time.perf_counter() - begin,
+            self.seconds.training,
+        )
+
+    def _trials(self) -> list[FinishedTrial]:
+        setting, study = self.setting, self.setting.study
+        asker = Asker(study, self.record.frozen(), setting.direction, setting.longest)
+        coordinator = Coordinator(
+            study,
+            setting.registry,
+            self.record,
+            asker,
+            self.engine,
+            folds=len(setting.problem.folds),
+            longest=setting.longest,
+            provenance=setting.provenance(),
+        )
+        deadline = None if study.timeout is None else time.monotonic() + study.timeout
+        coordinator.run(Limits(study.trials, deadline), self.interrupt)
+        self.seconds.training += coordinator.training_seconds
+        return coordinator.trials
+
+    def _leaders(self, trials: list[FinishedTrial], count: int) -> list[FinishedTrial]:
+        return leaders(trials, count, larger_is_better=self.setting.metric.larger_is_better)
+
+    def _final(self, trials: list[FinishedTrial]) -> tuple[tuple[Finalist, ...], TestScore | None]:
+        """Rank the best few on fresh seeds and test the winner, or recall what that gave."""
+        setting, study = self.setting, self.setting.study
+        chosen = self._leaders(trials, study.finalists)
+        if not chosen:
+            return (), None
+        wanted = {"seeds": study.final_seeds, "of": [trial.number for trial in chosen]}
+        known = self.record.final()
+        if known is not None and known["wanted"] == wanted:
+            return restored(known)
+        has_test = setting.problem.final is not None
+        folds = len(setting.problem.folds)
+        runs = study.final_seeds * (len(chosen) * folds + has_test)
+        setting.registry.notify("tunekit_final_started", runs=runs)
+        final = Final(
+            study,
+            self.engine,
+            folds,
+            larger_is_better=setting.metric.larger_is_better,
+            advanced=lambda done: setting.registry.notify(
+                "tunekit_final_advanced", done=done, runs=runs
+            ),
+        )
+        try:
+            finalists = final.rank(chosen, self.interrupt)
+            test = None
+            if has_test:
+                winner = next(trial for trial in chosen if trial.number == finalists[0].number)
+                epochs = epochs_for_test(finalists[0], int(winner.configuration["epochs"]))
+                test = final.test(winner, epochs, self.interrupt)
+        except Interrupted:
+            return (), None
+        except WorkError:
+            # The search itself is recorded; running the command again tries this part again.
+            setting.registry.notify(
+                "tunekit_study_finished", result=StudyResult("failed", None, tuple(trials))
+            )
+            raise
+        finally:
+            self.seconds.training += final.training_seconds
+        self.record.set_final({"wanted": wanted, **stored(finalists, test)})
+        return tuple(finalists), test

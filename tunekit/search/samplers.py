@@ -1,0 +1,198 @@
+"""Samplers and pruners by the names that a study file uses."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+
+from tunekit.errors import StudyError
+from tunekit.space import Choices, Interval, Scalar
+from tunekit.study.space import Parameter, Space
+from tunekit.study.study import Study
+
+MAX_GRID = 100_000
+"""The largest grid that is laid out; it would take more trials than anyone waits for."""
+
+
+def distribution(parameter: Parameter) -> optuna.distributions.BaseDistribution:
+    """Optuna's name for a searched parameter's domain."""
+    domain = parameter.domain
+    if isinstance(domain, Choices):
+        return optuna.distributions.CategoricalDistribution(domain.values)
+    assert isinstance(domain, Interval)
+    high = domain.high
+    if domain.step is not None:
+        # Optuna warns of a `high` that no step reaches.
+        high = float(domain.nearest(domain.high))
+    if domain.integer:
+        return optuna.distributions.IntDistribution(
+            int(domain.low), int(high), log=domain.log, step=int(domain.step or 1)
+        )
+    return optuna.distributions.FloatDistribution(
+        domain.low, high, log=domain.log, step=domain.step
+    )
+
+
+def make_sampler(study: Study, ask: int) -> optuna.samplers.BaseSampler:
+    """The sampler for one ask.
+
+    It is made anew each time from the study's seed and the ask index, so that a resumed search
+    goes on as if it had not stopped; what it knows comes from the trials themselves.
+    """
+    seed = int(np.random.SeedSequence(study.seed, spawn_key=(ask,)).generate_state(1)[0])
+    options: dict[str, Any] = dict(study.sampler_options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        match study.sampler:
+            case "tpe":
+                # Without `group`, a space with conditions is sampled one parameter at a time.
+                return optuna.samplers.TPESampler(
+                    seed=seed,
+                    multivariate=True,
+                    group=True,
+                    constant_liar=True,
+                    n_startup_trials=options.get("startup_trials", 10),
+                )
+            case "cmaes":
+                return optuna.samplers.CmaEsSampler(
+                    seed=seed,
+                    n_startup_trials=options.get("startup_trials", 1),
+                    warn_independent_sampling=False,
+                )
+            case "gp":
+                _need_torch(study)
+                return optuna.samplers.GPSampler(
+                    seed=seed, n_startup_trials=options.get("startup_trials", 10)
+                )
+            case _:
+                return optuna.samplers.RandomSampler(seed=seed)
+
+
+def _need_torch(study: Study) -> None:
+    if importlib.util.find_spec("torch") is None:
+        raise StudyError(
+            'the Gaussian-process sampler needs PyTorch; install `tunekit[gp]`, or use "tpe"',
+            file=study.file,
+            key="sampler.name",
+        )
+
+
+def given_in_advance(study: Study) -> Sequence[Mapping[str, Scalar]] | QuasiRandom | None:
+    """All configurations of a sampler that does not learn, by ask index; None for one that does.
+
+    Raises:
+        StudyError: The grid is too large.
+    """
+    if study.sampler == "qmc":
+        return QuasiRandom(study.space, study.seed)
+    if study.sampler != "grid":
+        return None
+    points = int(study.sampler_options.get("points", 3))
+    grid = list(itertools.islice(study.space.grid(points), MAX_GRID + 1))
+    if len(grid) > MAX_GRID:
+        raise StudyError(
+            f"the grid has more than {MAX_GRID:,} configurations; fix some values, use fewer "
+            "points, or another sampler",
+            file=study.file,
+            key="sampler.name",
+        )
+    # In random order, so that a search that ends early has seen all of the space.
+    order = np.random.default_rng(study.seed).permutation(len(grid))
+    return [grid[i] for i in order]
+
+
+class QuasiRandom:
+    """A scrambled Sobol sequence over all searched parameters.
+
+    Every parameter has a coordinate of its own, also where a condition switches it off. Optuna's
+    own sampler assumes a space without conditions.
+    """
+
+    def __init__(self, space: Space, seed: int) -> None:
+        self._space, self._seed = space, seed
+        self._axes = {parameter.name: i for i, parameter in enumerate(space.searched)}
+
+    def __getitem__(self, ask: int) -> dict[str, Scalar]:
+        """The configuration with this index."""
+        from scipy.stats import qmc
+
+        if not self._axes:
+            return self._space.resolve(lambda parameter: parameter.default)
+        sequence = qmc.Sobol(len(self._axes), rng=np.random.default_rng(self._seed))
+        if ask:
+            sequence.fast_forward(ask)
+        point = sequence.random(1)[0]
+
+        def choose(parameter: Parameter) -> Scalar:
+            fraction = float(point[self._axes[parameter.name]])
+            domain = parameter.domain
+            if isinstance(domain, Choices):
+                index = min(int(fraction * len(domain.values)), len(domain.values) - 1)
+                return domain.values[index]
+            assert isinstance(domain, Interval)
+            return domain.at(fraction)
+
+        return self._space.resolve(choose)
+
+
+def make_pruner(study: Study, epochs: int) -> optuna.pruners.BasePruner:
+    """The pruner of a study whose longest trials have this many epochs."""
+    options: dict[str, Any] = dict(study.pruner_options)
+    match study.pruner:
+        case "median":
+            return optuna.pruners.MedianPruner(
+                n_startup_trials=options.get("startup_trials", 5),
+                n_warmup_steps=options.get("warmup_epochs", 0),
+            )
+        case "successive_halving":
+            return optuna.pruners.SuccessiveHalvingPruner(
+                min_resource=min_epochs(study, epochs),
+                reduction_factor=reduction_factor(study),
+            )
+        case "hyperband":
+            return optuna.pruners.HyperbandPruner(
+                min_resource=min_epochs(study, epochs),
+                max_resource=epochs,
+                reduction_factor=reduction_factor(study),
+            )
+        case _:
+            return optuna.pruners.NopPruner()
+
+
+def min_epochs(study: Study, epochs: int) -> int:
+    """Epochs of the first rung: a ninth of the longest trial unless the study says otherwise."""
+    return int(study.pruner_options.get("min_epochs", max(1, epochs // 9)))
+
+
+def reduction_factor(study: Study) -> int:
+    """Of the trials at a rung, one in so many goes on."""
+    return int(study.pruner_options.get("reduction_factor", 3))
+
+
+def stops(study: Study, epochs: int, longest: int) -> tuple[int, ...]:
+    """The epochs of a trial at which its pruner may end it; the last one is its end.
+
+    Between them a worker trains without asking.
+
+    Args:
+        study: Whose pruner it is.
+        epochs: Epochs of this trial.
+        longest: Epochs of the study's longest trial.
+    """
+    if study.pruner in ("successive_halving", "hyperband"):
+        factor, rung, rungs = reduction_factor(study), min_epochs(study, longest), []
+        while rung < epochs:
+            rungs.append(rung)
+            rung *= factor
+        return (*rungs, epochs)
+    if study.pruner == "median":
+        first = int(study.pruner_options.get("warmup_epochs", 0)) + 1
+        every = max(1, epochs // 10)
+        return (*range(first, epochs, every), epochs)
+    return (epochs,)

@@ -1,0 +1,156 @@
+"""Work units: pure functions that a worker runs.
+
+A unit carries names and values, never component objects, so it can travel to any process that has
+the same plugins. This module imports neither Optuna nor MLflow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tunekit import plugins
+from tunekit.data.store import open_saved
+from tunekit.errors import TunekitError
+from tunekit.nn.recipe import Recipe
+from tunekit.nn.training import Checkpoint, Run, advance, score_on, start
+from tunekit.plugins import PluginFile, Registry
+from tunekit.records import Fold, Problem
+from tunekit.space import Scalar
+
+FINAL = -1
+"""The fold index of the last training: on all rows that are not set aside."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What a worker needs once, before its first unit.
+
+    Attributes:
+        data: Folder of the saved problem.
+        plugin_files: Single-file plugins, as text.
+        metric: The objective's name.
+        seed: The study's seed.
+    """
+
+    data: Path
+    plugin_files: tuple[PluginFile, ...]
+    metric: str
+    seed: int
+
+    def open(self) -> Bench:
+        """Load the plugins and the data."""
+        return Bench(self, plugins.load(self.plugin_files), open_saved(self.data))
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Some epochs of one training run.
+
+    Attributes:
+        configuration: The full resolved configuration.
+        fold: Which fold to train on, or `FINAL`.
+        seed_key: With the study's seed, the source of all of the run's randomness.
+        until: The epoch to advance to.
+        checkpoint: Where to go on from, or None to start.
+    """
+
+    configuration: Mapping[str, Scalar]
+    fold: int
+    seed_key: tuple[int, ...]
+    until: int
+    checkpoint: Checkpoint | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How far a unit came.
+
+    Attributes:
+        checkpoint: Where the next unit goes on.
+        score: The validation score so far; for `FINAL`, the score on the test split.
+        parameters: Number of trained parameters.
+        seconds: Time spent.
+    """
+
+    checkpoint: Checkpoint
+    score: float
+    parameters: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A unit that could not be done.
+
+    Attributes:
+        reason: What happened, in one sentence.
+        details: The traceback, for whoever wrote the component; empty if there is none.
+        worker_died: Whether the process was lost, so that trying again may help.
+    """
+
+    reason: str
+    details: str = ""
+    worker_died: bool = False
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A worker's loaded plugins and data, to perform units with."""
+
+    workshop: Workshop
+    registry: Registry
+    problem: Problem
+
+    def perform(self, unit: Unit) -> Outcome | Failure:
+        """Do a unit; whatever goes wrong in it becomes a `Failure`."""
+        try:
+            return self._advance(unit)
+        except TunekitError as error:
+            return Failure(str(error), traceback.format_exc())
+        except Exception as error:
+            return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+
+    def _advance(self, unit: Unit) -> Outcome:
+        begin = time.perf_counter()
+        recipe = Recipe.of(unit.configuration, self.registry, self.workshop.metric)
+        fold, outputs = self._fold(unit.fold), self.problem.outputs
+        if unit.fold == FINAL:
+            # There is nothing to stop early on: `until` is known from the validation folds.
+            recipe = dataclasses.replace(recipe, patience=0)
+        if unit.checkpoint is None:
+            seed = np.random.SeedSequence(self.workshop.seed, spawn_key=unit.seed_key)
+            run = start(recipe, fold, outputs, seed)
+        else:
+            run = Run(recipe, fold, outputs, unit.checkpoint)
+        run = advance(run, unit.until - run.checkpoint.epoch)
+        score = run.score
+        if unit.fold == FINAL:
+            final = self.problem.final
+            assert final is not None
+            score = score_on(
+                run, final.x_validation, final.target_validation, final.weight_validation
+            )
+        return Outcome(run.checkpoint, score, run.parameters, time.perf_counter() - begin)
+
+    def _fold(self, index: int) -> Fold:
+        if index != FINAL:
+            return self.problem.folds[index]
+        final = self.problem.final
+        assert final is not None
+        # The test rows are looked at once, after training: epochs are measured on training rows.
+        rows = slice(0, min(len(final.x), 256))
+        return Fold(
+            final.x,
+            final.target,
+            final.weight,
+            final.x[rows],
+            final.target[rows],
+            None if final.weight is None else final.weight[rows],
+        )
