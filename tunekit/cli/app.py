@@ -1,0 +1,69 @@
+"""The ``tunekit`` command: its sub-commands, and how errors leave it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+
+from tunekit.cli import plugins, search, train, ui
+from tunekit.cli.output import complain
+from tunekit.errors import TunekitError
+
+app = typer.Typer(
+    name="tunekit",
+    help="Search the best small network, or find out whether your own optimizer, activation or "
+    "schedule helps. Start with: tunekit search STUDY.toml",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("search", short_help="Run or resume a study.")(search.command)
+app.command("train", short_help="Train one configuration, or a recorded trial again.")(
+    train.command
+)
+app.command("plugins", short_help="What a study can name, and one of them in detail.")(
+    plugins.command
+)
+app.command("ui", short_help="Open the MLflow UI on a study's results.")(ui.command)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
+) -> None:
+    if version:
+        from tunekit import __version__
+
+        sys.stdout.write(f"tunekit {__version__}\n")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        sys.stdout.write(context.get_help() + "\n")
+
+
+def run() -> int:
+    """Run a command and turn its errors into messages and exit codes.
+
+    Returns:
+        0 done; 1 the work failed; 2 the input is wrong; 130 interrupted.
+    """
+    # Warnings of the package, such as an unreachable MLflow server, are for the person.
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    try:
+        app()
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except TunekitError as error:
+        complain(error, as_json="--json" in sys.argv)
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has left (as in `tunekit plugins | head`).
+        sys.stderr.close()
+        return 1
+    return 0

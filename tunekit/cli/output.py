@@ -1,0 +1,45 @@
+"""What commands print: one JSON object, or words for a person."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tunekit.errors import TunekitError
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print exactly one JSON object on standard output."""
+    sys.stdout.write(json.dumps(plain(value), indent=2, allow_nan=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's own types; numbers that are not finite are null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [plain(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def complain(error: TunekitError, *, as_json: bool) -> None:
+    """Tell an error: a sentence on standard error, and with ``--json`` an object as well."""
+    if as_json:
+        told = {"message": error.message, "file": error.file, "key": error.key}
+        print_json({"error": told})
+    sys.stderr.write(f"error: {error}\n")
+
+
+def duration(seconds: float) -> str:
+    """A time span for people: ``"4.2 s"``, ``"3 min 20 s"``, ``"2 h 5 min"``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

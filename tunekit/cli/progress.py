@@ -1,0 +1,192 @@
+"""Live progress of a search: bars on a terminal, plain lines in a log file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import TimeElapsedColumn as Elapsed
+
+from tunekit.cli.summary import in_short
+from tunekit.hookspecs import hookimpl
+from tunekit.records import FinishedTrial, StudyInfo, StudyResult
+
+
+def watcher() -> Bars | Lines:
+    """What suits standard error: bars on a terminal, else lines."""
+    return Bars() if sys.stderr.isatty() else Lines()
+
+
+class _Best:
+    """The best objective so far."""
+
+    def __init__(self) -> None:
+        self.trial: FinishedTrial | None = None
+        self.larger_is_better = True
+
+    def take(self, trial: FinishedTrial) -> bool:
+        """Whether this trial is the best so far."""
+        if trial.state != "complete" or trial.value is None or trial.diverged:
+            return False
+        if self.trial is not None and self.trial.value is not None:
+            gain = trial.value - self.trial.value
+            if (gain if self.larger_is_better else -gain) <= 0:
+                return False
+        self.trial = trial
+        return True
+
+
+class Lines:
+    """One line for each finished trial, on standard error."""
+
+    def __init__(self) -> None:
+        self._best = _Best()
+        self._metric = ""
+
+    def _say(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+    @hookimpl
+    def tunekit_study_started(self, study: StudyInfo) -> None:
+        """Say what starts."""
+        self._metric = study.metric
+        self._best.larger_is_better = study.larger_is_better
+        for trial in study.recorded:
+            self._best.take(trial)
+        for line in opening(study):
+            self._say(line)
+
+    @hookimpl
+    def tunekit_trial_finished(self, trial: FinishedTrial) -> None:
+        """Say how a trial ended."""
+        mark = " *best*" if self._best.take(trial) else ""
+        self._say(trial_line(trial, self._metric) + mark)
+
+    @hookimpl
+    def tunekit_final_started(self, runs: int) -> None:
+        """Say what follows."""
+        self._say(f"training the best few again on fresh seeds: {runs} runs")
+
+
+class Bars:
+    """A bar for the search and a line for each running trial, on standard error."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            Elapsed(),
+            TextColumn("{task.fields[note]}"),
+            console=self._console,
+            transient=True,
+        )
+        self._best = _Best()
+        self._metric = ""
+        self._whole: TaskID | None = None
+        self._running: dict[int, TaskID] = {}
+        self._shown: dict[int, str] = {}
+        self._counts: dict[str, int] = {}
+
+    @hookimpl
+    def tunekit_study_started(self, study: StudyInfo) -> None:
+        """Draw the bar of the whole search."""
+        self._metric = study.metric
+        self._best.larger_is_better = study.larger_is_better
+        for line in opening(study):
+            self._console.print(line, markup=False)
+        self._whole = self._progress.add_task("search", total=study.trials, note="")
+        for trial in study.recorded:
+            self._count(trial)
+        self._progress.start()
+
+    def _count(self, trial: FinishedTrial) -> bool:
+        assert self._whole is not None
+        is_best = self._best.take(trial)
+        self._counts[trial.state] = self._counts.get(trial.state, 0) + 1
+        notes = [
+            f"{self._counts[state]} {state}"
+            for state in ("pruned", "failed")
+            if state in self._counts
+        ]
+        if self._best.trial is not None:
+            notes.insert(0, f"best {self._metric} {self._best.trial.value:.5g}")
+        self._progress.update(self._whole, advance=1, note=", ".join(notes))
+        return is_best
+
+    @hookimpl
+    def tunekit_trial_started(self, ask: int, configuration: Mapping[str, Any]) -> None:
+        """Draw the line of a trial."""
+        epochs = int(configuration["epochs"])
+        self._shown[ask] = in_short(configuration)
+        self._running[ask] = self._progress.add_task("  trial", total=epochs, note=self._shown[ask])
+
+    @hookimpl
+    def tunekit_trial_advanced(
+        self, ask: int, fold: int, epoch: int, epochs: int, score: float
+    ) -> None:
+        """Move the line of a trial."""
+        if ask in self._running:
+            note = f"{self._shown[ask]}  {self._metric} {score:.4g} (fold {fold + 1})"
+            self._progress.update(self._running[ask], completed=epoch, total=epochs, note=note)
+
+    @hookimpl
+    def tunekit_trial_finished(self, trial: FinishedTrial) -> None:
+        """Take the trial's line away, and keep it above if it is the best so far."""
+        task = self._running.pop(trial.ask, None)
+        if task is not None:
+            self._progress.remove_task(task)
+        if self._count(trial) or trial.state == "failed":
+            self._progress.console.print(trial_line(trial, self._metric), markup=False)
+
+    @hookimpl
+    def tunekit_final_started(self, runs: int) -> None:
+        """Draw the bar of the final."""
+        self._final = self._progress.add_task(
+            "final", total=runs, note="the best few again, on fresh seeds"
+        )
+
+    @hookimpl
+    def tunekit_final_advanced(self, done: int, runs: int) -> None:
+        """Move the bar of the final."""
+        self._progress.update(self._final, completed=done, total=runs)
+
+    @hookimpl
+    def tunekit_study_finished(self, result: StudyResult) -> None:
+        """Take the bars away."""
+        self._progress.stop()
+
+    def stop(self) -> None:
+        """Take the bars away, also when the search ended in an error."""
+        self._progress.stop()
+
+
+def opening(study: StudyInfo) -> list[str]:
+    """What a person wants to know before the first trial."""
+    data = study.data
+    what = f"{data['outputs']} classes" if data["task"] == "classification" else "regression"
+    lines = [
+        f"{study.name}: {data['rows']} rows, {data['features']} features, {what}, "
+        f"{data['folds']} validation fold{'s' if data['folds'] != 1 else ''}"
+    ]
+    if study.recorded:
+        lines.append(f"going on after {len(study.recorded)} recorded trials")
+    return lines
+
+
+def trial_line(trial: FinishedTrial, metric: str) -> str:
+    """A finished trial in one line."""
+    value = "" if trial.value is None else f"{metric} {trial.value:.5g}"
+    reason = f"  ({trial.reason})" if trial.reason else ""
+    took = f"{trial.finished - trial.started:.1f} s"
+    clock = time.strftime("%H:%M:%S", time.localtime(trial.finished))
+    short = in_short(trial.configuration)
+    return (
+        f"{clock}  trial {trial.number:<4} {trial.state:<8} {value:<18} {took:>7}  {short}{reason}"
+    )

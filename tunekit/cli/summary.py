@@ -1,0 +1,154 @@
+"""The end of a search, for a person and as JSON."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from tunekit.cli.output import duration
+from tunekit.records import FinishedTrial, StudyInfo, StudyResult
+from tunekit.space import show
+
+MAX_ROWS = 5
+
+
+def in_short(configuration: Mapping[str, Any]) -> str:
+    """A configuration in a few words: what a person tells apart by."""
+    optimizer = configuration["optimizer"]
+    rate = configuration.get(f"optimizer.{optimizer}.lr")
+    parts = [str(optimizer) if rate is None else f"{optimizer} lr={rate:.2g}"]
+    parts.append(str(configuration["activation"]))
+    if configuration["schedule"] != "constant":
+        parts.append(str(configuration["schedule"]))
+    parts.append(network(configuration))
+    parts.append(f"batch {configuration['batch_size']}")
+    switches = [
+        key.removeprefix("regularizer.")
+        for key, value in configuration.items()
+        if key.startswith("regularizer.") and value is True and key.count(".") == 1
+    ]
+    parts.extend(f"+{name}" for name in switches)
+    return ", ".join(parts)
+
+
+def network(configuration: Mapping[str, Any]) -> str:
+    """The hidden layers and their normalization in a word."""
+    if "network.hidden" in configuration:
+        hidden = str(configuration["network.hidden"]) or "none"
+    else:
+        depth, width = configuration["network.depth"], configuration.get("network.width")
+        hidden = f"{depth}x{width}" if depth else "none"
+    hidden = "linear" if hidden == "none" else hidden
+    normalization = configuration["network.normalization"]
+    return hidden if normalization == "none" else f"{hidden} {normalization}-norm"
+
+
+def counts(trials: tuple[FinishedTrial, ...]) -> dict[str, int]:
+    """How many trials ended in each state."""
+    return {
+        state: sum(trial.state == state for trial in trials)
+        for state in ("complete", "pruned", "failed")
+    }
+
+
+def as_json(
+    info: StudyInfo, result: StudyResult, mlflow: Mapping[str, Any], seconds: Mapping[str, float]
+) -> dict[str, Any]:
+    """The result as ``tunekit search --json`` prints it."""
+    best, test = result.best, result.test
+    return {
+        "study": info.name,
+        "status": result.status,
+        "metric": info.metric,
+        "trials": counts(result.trials),
+        "best": None
+        if best is None
+        else {
+            "number": best.number,
+            "value": best.value,
+            "params": dict(best.params),
+            "configuration": dict(best.configuration),
+        },
+        "finalists": [
+            {"number": f.number, "value": f.searched, "mean": f.mean, "per_seed": f.scores}
+            for f in result.finalists
+        ],
+        "test": None
+        if test is None
+        else {
+            "metric": test.metric,
+            "mean": test.mean,
+            "spread": test.spread,
+            "per_seed": test.per_seed,
+        },
+        "mlflow": dict(mlflow),
+        "seconds": dict(seconds),
+    }
+
+
+def print_summary(info: StudyInfo, result: StudyResult, *, look: str) -> None:
+    """Print the end of a search for a person.
+
+    Args:
+        info: The study.
+        result: How it ended.
+        look: The command that opens the MLflow UI.
+    """
+    from rich.console import Console
+
+    console = Console(file=sys.stdout, highlight=False)
+    numbers = counts(result.trials)
+    told = ", ".join(f"{count} {state}" for state, count in numbers.items() if count)
+    console.print()
+    console.print(
+        f"[bold]{info.name}[/bold]: {len(result.trials)} trials ({told or 'none'}) "
+        f"in {duration(result.seconds)}"
+    )
+    if result.best is None:
+        console.print("No trial is complete yet.")
+        return
+    console.print()
+    console.print(_ranking(info, result))
+    console.print()
+    _print_winner(console, info, result)
+    console.print(f"Look at all trials: [bold]{look}[/bold]")
+
+
+def _ranking(info: StudyInfo, result: StudyResult) -> Any:
+    from rich.table import Table
+
+    by_number = {trial.number: trial for trial in result.trials}
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("trial", justify="right")
+    table.add_column(f"{info.metric} in the search", justify="right")
+    if result.finalists:
+        table.add_column("on fresh seeds", justify="right")
+        rows = [(by_number[f.number], f"{f.mean:.5g}") for f in result.finalists]
+    else:
+        complete = [t for t in result.trials if t.state == "complete" and t.value is not None]
+        complete.sort(key=lambda t: t.value or 0.0, reverse=info.larger_is_better)
+        rows = [(trial, "") for trial in complete[:MAX_ROWS]]
+    table.add_column("what it is")
+    for trial, fresh in rows:
+        cells = [str(trial.number), f"{trial.value:.5g}", fresh, in_short(trial.configuration)]
+        table.add_row(*(cells if result.finalists else [cells[0], cells[1], cells[3]]))
+    return table
+
+
+def _print_winner(console: Any, info: StudyInfo, result: StudyResult) -> None:
+    best, test = result.best, result.test
+    assert best is not None
+    parameters = f", {best.parameters:,} parameters" if best.parameters else ""
+    console.print(f"[bold]Trial {best.number}[/bold]{parameters}")
+    for name, value in best.params.items():
+        console.print(f"  {name} = {show(value)}", markup=False)
+    console.print()
+    if test is not None:
+        spread = f" ± {test.spread:.2g}" if len(test.per_seed) > 1 else ""
+        console.print(
+            f"Test {test.metric} [bold]{test.mean:.4g}{spread}[/bold]: the mean of "
+            f"{len(test.per_seed)} fresh seeds on rows that the search never saw."
+        )
+    elif result.status == "interrupted":
+        console.print("Interrupted: what is finished is kept; the same command goes on.")

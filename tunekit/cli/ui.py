@@ -1,0 +1,41 @@
+"""``tunekit ui``: the MLflow UI on a study's store."""
+
+from __future__ import annotations
+
+import sys
+import webbrowser
+from typing import Annotated
+
+import typer
+
+from tunekit.cli.options import StudyFile
+
+
+def command(
+    study: StudyFile,
+    port: Annotated[int, typer.Option(help="The port to try first.")] = 5000,
+    browser: Annotated[
+        bool, typer.Option(help="Open the page in a browser, where there is one.")
+    ] = True,
+) -> None:
+    """Open the MLflow UI on a study's results, on this machine only. Ctrl-C ends it."""
+    from tunekit.study.study import load_study
+
+    opened, _ = load_study(study)
+    from tunekit.tracking.locate import locate_study
+    from tunekit.tracking.server import serve, view_url
+
+    sys.stderr.write("starting the MLflow server ...\n")
+    with serve(opened.tracking_uri, opened.artifact_root, port=port) as server:
+        located = locate_study(opened.tracking_uri, opened.experiment, opened.name)
+        url = view_url(server.base, located) if located else server.base
+        sys.stdout.write(f"{opened.name}, best trials first: {url}\n")
+        if located:
+            curves = f"{server.base.rstrip('/')}/{located.curves}"
+            sys.stdout.write(f"curves of the leading trials:  {curves}\n")
+        sys.stdout.write("Ctrl-C ends the server.\n" if server.is_ours else "")
+        sys.stdout.flush()
+        if browser:
+            # Without a browser this does nothing, and the address is printed.
+            webbrowser.open(url)
+        server.wait()
