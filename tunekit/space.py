@@ -18,6 +18,10 @@ Scalar = bool | int | float | str
 """What a hyperparameter's value may be."""
 
 
+LARGEST = 10**308
+"""Whole numbers beyond it are no floats."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fixed:
     """One value: nothing to search."""
@@ -153,6 +157,8 @@ class Hyperparameter:
 
     def _typed(self, value: object) -> Scalar:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if is_number and isinstance(value, int) and abs(value) > LARGEST:
+            raise HyperparameterError("expected a number below 1e308", key=self.name)
         if self.type is float and is_number:
             return float(value)  # type: ignore[arg-type]
         if self.type is int and is_number and float(value).is_integer():  # type: ignore[arg-type]

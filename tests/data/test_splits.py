@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunekit.data.options import DataOptions
@@ -46,6 +46,7 @@ OPTIONS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(TARGETS, OPTIONS, st.integers(0, 2**32))
 def test_every_row_is_in_the_test_split_or_in_each_fold_once(
     target: Target, chosen: DataOptions, seed: int
@@ -58,6 +59,7 @@ def test_every_row_is_in_the_test_split_or_in_each_fold_once(
     assert len(split.folds) == (chosen.folds or 1) * chosen.repeats
 
 
+@settings(deadline=None)
 @given(TARGETS, st.integers(2, 5), st.integers(0, 99))
 def test_the_folds_of_a_repeat_validate_on_every_row_once(
     target: Target, folds: int, seed: int
@@ -68,6 +70,7 @@ def test_the_folds_of_a_repeat_validate_on_every_row_once(
         assert np.array_equal(np.sort(held), split.rest)
 
 
+@settings(deadline=None)
 @given(TARGETS, OPTIONS, st.integers(0, 2**32))
 def test_options_and_seed_alone_decide_the_split(
     target: Target, chosen: DataOptions, seed: int

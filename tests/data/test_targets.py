@@ -35,7 +35,7 @@ def error(values: Any, task: str | None = None) -> str:
         (list(range(21)) * 5, "regression"),
         ([0, 1, 2, 0], "regression"),
         ([0.5, 1.0] * 5, "regression"),
-        (np.arange(20).reshape(10, 2) % 2, "regression"),
+        (np.eye(2)[[0, 1] * 5], "regression"),
     ],
 )
 def test_the_task_is_told_from_the_target(values: Any, task: str) -> None:
@@ -106,6 +106,7 @@ def test_errors_say_what_is_wrong_with_the_target() -> None:
 def test_regression_on_texts_names_the_first_that_is_no_number() -> None:
     message = error(texts("1.5", None, "cheap", "dear"), "regression")
     assert message.startswith("column 'y', row 3: holds 'cheap'; regression expected numbers")
+    assert "row 1: holds '1'; regression expected numbers" in error(texts("1", "2"), "regression")
 
 
 def test_an_unknown_task_is_an_error_with_the_nearest() -> None:

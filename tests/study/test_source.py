@@ -66,7 +66,9 @@ def refused(path: Path) -> StudyError:
 
 def test_a_missing_file_leads_to_the_nearest_one(tmp_path: Path) -> None:
     missing = tmp_path / "digit.toml"
-    assert refused(missing).message == "there is no such file, and no other .toml file in its folder"
+    assert (
+        refused(missing).message == "there is no such file, and no other .toml file in its folder"
+    )
     (tmp_path / "digits.toml").touch()
     assert refused(missing).message == "there is no such file. Did you mean 'digits.toml'?"
     assert refused(missing).file == str(missing)
@@ -125,7 +127,10 @@ KNOWN = ["study.trials", "study.name", "train.epochs", "network.depth", "search.
         ("study.name=1\nx = 2", {"study": {"name": "1\nx = 2"}}),
         ("study.name=", {"study": {"name": ""}}),
         ("network.depth.low=2", {"network": {"depth": {"low": 2}}}),
-        ("space.optimizer.sgd.lr.low=1e-3", {"space": {"optimizer": {"sgd": {"lr": {"low": 1e-3}}}}}),
+        (
+            "space.optimizer.sgd.lr.low=1e-3",
+            {"space": {"optimizer": {"sgd": {"lr": {"low": 1e-3}}}}},
+        ),
     ],
 )
 def test_an_assignment_puts_a_toml_value_or_a_bare_text(

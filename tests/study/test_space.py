@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import math
 from itertools import islice
 
 import pytest
@@ -60,8 +59,9 @@ def spaces(draw: st.DrawFn) -> Space:
         domain = draw(domains)
         when = None
         parents = [p for p in parameters if not isinstance(p.domain, Interval)]
-        if parents and draw(st.booleans()):
-            parent = draw(st.sampled_from(parents))
+        is_conditional: bool = draw(st.booleans())
+        if parents and is_conditional:
+            parent: Parameter = draw(st.sampled_from(parents))
             values = parent.domain.values if isinstance(parent.domain, Choices) else ()
             when = Condition(parent.name, draw(st.sampled_from([*values, "a", True])))
         cycle: tuple[Scalar, ...] = ()
@@ -146,10 +146,9 @@ def test_a_space_has_a_size_unless_a_range_has_no_end_of_values() -> None:
     assert Space((kind, never)).size() == 2
 
 
-def test_a_large_size_is_exact() -> None:
-    wide = tuple(Parameter(f"p{i}", Interval(1, 10, integer=True), 1) for i in range(40))
-    assert Space(wide).size() == 10**40
-    assert math.isclose(float(10**40), 1e40)
+def test_a_large_space_is_counted_exactly_without_listing_it() -> None:
+    wide = tuple(Parameter(f"p{i}", Interval(1, 10**9, integer=True), 1) for i in range(9))
+    assert Space(wide).size() == 10**81
 
 
 def test_the_first_of_two_lists_of_different_length_starts_again() -> None:

@@ -104,11 +104,8 @@ def _from_openml(name: str, target: str | None) -> Table:
         with warnings.catch_warnings():
             # scikit-learn warns at each retry, and of versions; the error below says enough.
             warnings.simplefilter("ignore")
-            bunch = fetch_openml(
-                data_id=int(name),
-                as_frame=True,
-                target_column="default-target" if target is None else None,
-            )
+            # Naming no target keeps scikit-learn from refusing targets with missing values.
+            bunch = fetch_openml(data_id=int(name), as_frame=True, target_column=None)
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise DataError(
@@ -118,8 +115,9 @@ def _from_openml(name: str, target: str | None) -> Table:
         ) from error
     except ValueError as error:
         raise DataError(f"{source} cannot be used: {error}", key="data.source") from error
-    if target is None and len(bunch.target_names) == 1:
-        target = bunch.target_names[0]
+    default = bunch.details.get("default_target_attribute")
+    if target is None and default in bunch.frame.columns:  # "a,b" when there are several
+        target = default
     return _from_frame(bunch.frame, target, str(bunch.details["name"]), source)
 
 

@@ -136,9 +136,9 @@ def _classes(columns: list[Array], rows: Array, key: str) -> Target:
 def _values(columns: list[Array], rows: Array, key: str) -> Target:
     for column in columns:
         if column.dtype == object:
-            row, text = next((i, v) for i, v in enumerate(column) if not _is_number(v))
+            row = next((i for i, text in enumerate(column) if not _is_number(text)), 0)
             raise DataError(
-                f"holds {text!r}; regression expected numbers "
+                f"holds {column[row]!r}; regression expected numbers "
                 '(with task = "classification" texts are classes)',
                 key=f"{key}, row {rows[row] + 1}",
             )

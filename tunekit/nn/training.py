@@ -235,10 +235,9 @@ class _Training:
         total = total_rows = 0.0
         steps = len(starts := self._batch_starts())
         planned = steps * self.recipe.epochs
-        factor = self._factor(planned)
         for start in starts:
             rows = order[start : start + self.batch_size]
-            if self.recipe.schedule.every == "step":
+            if start == 0 or self.recipe.schedule.every == "step":
                 factor = self._factor(planned)
             rate = self.recipe.optimizer.lr * factor * self._warmth(planned)
             loss = self.step(rows, rate)

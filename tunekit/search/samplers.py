@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -94,14 +93,15 @@ def given_in_advance(study: Study) -> Sequence[Mapping[str, Scalar]] | QuasiRand
     if study.sampler != "grid":
         return None
     points = int(study.sampler_options.get("points", 3))
-    grid = list(itertools.islice(study.space.grid(points), MAX_GRID + 1))
-    if len(grid) > MAX_GRID:
+    size = study.space.size(points)
+    if size is None or size > MAX_GRID:
         raise StudyError(
-            f"the grid has more than {MAX_GRID:,} configurations; fix some values, use fewer "
-            "points, or another sampler",
+            f"the grid has {size:,} configurations, more than {MAX_GRID:,}; fix some values, use "
+            "fewer points, or another sampler",
             file=study.file,
             key="sampler.name",
         )
+    grid = list(study.space.grid(points))
     # In random order, so that a search that ends early has seen all of the space.
     order = np.random.default_rng(study.seed).permutation(len(grid))
     return [grid[i] for i in order]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -107,11 +108,14 @@ class Setting:
 
     def signature(self) -> Mapping[str, str]:
         """All that makes trials of a study comparable, in words."""
-        words = {f"space {name}": text for name, text in self.study.space.describe().items()}
+        space = self.study.space
+        words = {f"space {name}": text for name, text in space.describe().items()}
+        exact = hashlib.sha256(space.signature().encode()).hexdigest()[:16]
         plugins = {f"plugin {_name(file.path)}": file.digest for file in self.registry.files}
         return {
             **words,
             **plugins,
+            "space (digest, all digits and the order of regularizers)": exact,
             "data (digest)": self.problem.digest,
             "study.metric": self.study.metric,
             "study.seed": str(self.study.seed),

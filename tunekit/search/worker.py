@@ -55,8 +55,11 @@ def _read(requests: BinaryIO, inbox: queue.SimpleQueue[object]) -> None:
 
 
 def _write(answers: BinaryIO, answer: object) -> None:
-    pickle.dump(answer, answers, protocol=pickle.HIGHEST_PROTOCOL)
-    answers.flush()
+    try:
+        pickle.dump(answer, answers, protocol=pickle.HIGHEST_PROTOCOL)
+        answers.flush()
+    except BrokenPipeError:
+        os._exit(0)  # the parent is gone
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)([dhms])")
@@ -27,7 +28,7 @@ def seconds(duration: object) -> float:
             except ValueError:
                 raise ValueError(f"{wanted}, got {duration!r}") from None
     elif isinstance(duration, (int, float)) and not isinstance(duration, bool):
-        value = float(duration)
+        value = float(duration) if duration < sys.float_info.max else math.inf
     else:
         raise ValueError(f"{wanted}, got {duration!r}")
     if not (math.isfinite(value) and value > 0):

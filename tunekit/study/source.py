@@ -60,11 +60,13 @@ class Source:
             if isinstance(raw, list):
                 for i, value in enumerate(raw):
                     dataclasses.replace(declared, name=f"{key}[{i}]").check(value)
-            return domain_from(raw, dataclasses.replace(declared, name=key))
+            domain = domain_from(raw, dataclasses.replace(declared, name=key))
+            domain.nearest(declared.default)  # where an absurd step would overflow
+            return domain
         except HyperparameterError as error:
             raise self.error(error.message, error.key) from None
         except OverflowError:
-            raise self.error("expected a number that fits 64 bits", key) from None
+            raise self.error("expected numbers that can be computed with in 64 bits", key) from None
 
 
 def read(path: str | Path) -> tuple[Source, dict[str, Any]]:
@@ -180,21 +182,25 @@ def line_of(key: str, text: str) -> int | None:
 
 
 def _lines(text: str) -> dict[str, int]:
-    """The line of every table header and key that starts a line."""
+    """The line of every table header and key that starts a line, and of the tables they imply."""
     lines: dict[str, int] = {}
-    table = ""
+    table: list[str] = []
     depth = 0
     for number, line in enumerate(_STRING_OR_COMMENT.sub(_bare, text).split("\n"), start=1):
+        path: list[str] = []
         if depth == 0:
             if header := _HEADER.fullmatch(line):
-                table = re.sub(r"\s", "", header[1])
-                lines.setdefault(table, number)
-                continue
-            if found := _KEY.match(line):
-                name = re.sub(r"\s", "", found[1])
-                lines.setdefault(f"{table}.{name}" if table else name, number)
+                path = table = _parts(header[1])
+            elif found := _KEY.match(line):
+                path = table + _parts(found[1])
+        for end in range(1, len(path) + 1):
+            lines.setdefault(".".join(path[:end]), number)
         depth += len(re.findall(r"[\[{]", line)) - len(re.findall(r"[\]}]", line))
     return lines
+
+
+def _parts(path: str) -> list[str]:
+    return [part.strip() for part in path.split(".")]
 
 
 def _bare(found: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ from tunekit.space import Choices, Domain, Fixed, Interval, Scalar
 
 @dataclass(frozen=True)
 class Condition:
-    """The parameter is asked for only where parameter `name` has `value`."""
+    """The parameter is asked for only where `name`, fixed or a choice, has `value`."""
 
     name: str
     value: Scalar
@@ -118,12 +118,12 @@ class Space:
                 dependents.setdefault(parameter.when.name, []).append(parameter)
 
         def count(parameter: Parameter) -> float:
-            if points is None and _is_endless(parameter.domain):
-                return math.inf
-            below = dependents.get(parameter.name, ())
+            below = dependents.get(parameter.name)
+            if below is None:
+                return _count(parameter.domain, points)
             return sum(
                 math.prod(count(p) for p in below if p.when and p.when.value == value)
-                for value in _values(parameter.domain, points)
+                for value in _values(parameter.domain, 1)
             )
 
         total = math.prod(count(p) for p in self.parameters if p.when is None)
@@ -152,20 +152,30 @@ class Space:
         )
 
 
-def _is_endless(domain: Domain) -> bool:
-    return isinstance(domain, Interval) and domain.step is None and not domain.integer
-
-
-def _values(domain: Domain, points: int | None) -> tuple[Scalar, ...]:
-    """A domain's values: all of them, or at most `points` of a range."""
+def _values(domain: Domain, points: int) -> tuple[Scalar, ...]:
+    """A domain's values, at most `points` of a range."""
     if isinstance(domain, Fixed):
         return (domain.value,)
     if isinstance(domain, Choices):
         return domain.values
-    if not _is_endless(domain):
-        step = domain.step or 1
-        count = math.floor((domain.high - domain.low) / step + 1e-9) + 1
-        if points is None or count <= points:
-            return tuple(domain.nearest(domain.low + i * step) for i in range(count))
-    assert points is not None, "an endless range has no list of values"
-    return domain.grid(points)
+    total = _total(domain)
+    if total > points:
+        return domain.grid(points)
+    step = domain.step or 1
+    return tuple(domain.nearest(domain.low + i * step) for i in range(int(total)))
+
+
+def _count(domain: Domain, points: int | None) -> float:
+    """How many values a domain has, or ``_values`` of it with these `points`."""
+    if points is None and isinstance(domain, Interval):
+        return _total(domain)
+    # Without `points` the domain is no range.
+    return len(_values(domain, points or 1))
+
+
+def _total(interval: Interval) -> float:
+    """How many values a range has, infinitely many where it has no step."""
+    step = interval.step or (1 if interval.integer else 0)
+    if not step:
+        return math.inf
+    return math.floor((interval.high - interval.low) / step + 1e-9) + 1

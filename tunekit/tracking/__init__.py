@@ -1,0 +1,1 @@
+"""The MLflow projection of the record, and the local MLflow UI."""

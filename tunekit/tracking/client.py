@@ -1,0 +1,98 @@
+"""MLflow's client: imported late, kept silent, with passwords out of what it says."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+# What the user set wins. MLflow's own values let a search hang for minutes when the server is gone.
+SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+_TALKATIVE = ("mlflow", "alembic", "sqlalchemy", "urllib3")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """MLflow, loaded, and nothing that it and its libraries log or warn about meets the user."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    with ExitStack() as undo:
+        undo.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        # Before the levels are changed: the import sets its own.
+        import mlflow  # noqa: F401
+
+        for name in _TALKATIVE:
+            logger = logging.getLogger(name)
+            undo.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL + 1)
+        yield
+
+
+def connect(tracking_uri: str) -> MlflowClient:
+    """A client of that store; a new SQLite store is created when it is first used."""
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri)
+
+
+def find_runs(client: MlflowClient, experiment_id: str, query: str) -> list[Run]:
+    """All runs that MLflow's filter `query` selects, the oldest first."""
+    found: list[Run] = []
+    token: str | None = None
+    while True:
+        page = client.search_runs(
+            [experiment_id],
+            query,
+            max_results=1000,
+            order_by=["attributes.start_time ASC"],
+            page_token=token,
+        )
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def local_path(tracking_uri: str) -> Path | None:
+    """The file or folder that holds a local store, or None for a database or HTTP server."""
+    if tracking_uri.startswith("sqlite:"):
+        # sqlite:///relative, sqlite:////absolute
+        path = tracking_uri.partition("?")[0].partition(":///")[2]
+        return Path(path)
+    if tracking_uri.startswith("file:"):
+        return Path(unquote(urlsplit(tracking_uri).path))
+    return None if "://" in tracking_uri else Path(tracking_uri)
+
+
+def redacted(text: str) -> str:
+    """`text` with the user names, passwords and options of the addresses in it left out."""
+    text = re.sub(r"://\S*@", "://", text)
+    return re.sub(r"(://[^\s?]*)\?\S*", r"\1", text)
+
+
+def told(error: Exception) -> str:
+    """An exception in one line that is safe to show."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # SQLAlchemy may say first what it was doing; "(sqlite3.OperationalError) ..." is the cause.
+    causes = [line for line in lines if re.match(r"\([\w.]+(Error|Exception)\) ", line)]
+    return redacted([*causes, *lines][0])[:300]

@@ -1,0 +1,89 @@
+"""The Markdown that a study's own run shows in MLflow: links, the best trials, the test score."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from tunekit.records import FinishedTrial, StudyInfo, StudyResult, TestScore
+from tunekit.space import show
+from tunekit.tracking.view import Located, searched
+
+LEADERS = 10
+LONGEST = 8000
+"""Characters of a run's tag; MLflow cuts what is longer without a word."""
+
+
+def description(study: StudyInfo, located: Located, result: StudyResult | None) -> str:
+    """What to know about a study at first sight.
+
+    Args:
+        study: The study.
+        located: Where MLflow keeps it.
+        result: How it ended, or None while it runs.
+    """
+    links = (
+        f"[Trials, best first]({located.table}) · "
+        f"[Curves of the leading trials]({located.curves}) · "
+        f"[All trials]({located.overview})"
+    )
+    parts = [links, *(_outcome(study, result) if result else ["The search is running."])]
+    return "\n\n".join(parts)[:LONGEST]
+
+
+def best_first(study: StudyInfo, trials: tuple[FinishedTrial, ...]) -> list[FinishedTrial]:
+    """The completed trials, best first."""
+    sign = -1 if study.larger_is_better else 1
+    scored = [
+        (sign * trial.value, trial.number, trial)
+        for trial in trials
+        if trial.state == "complete" and trial.value is not None
+    ]
+    return [trial for _, _, trial in sorted(scored, key=lambda entry: entry[:2])]
+
+
+def _outcome(study: StudyInfo, result: StudyResult) -> list[str]:
+    counts = [
+        f"{sum(trial.state == state for trial in result.trials)} {state}"
+        for state in ("complete", "pruned", "failed")
+    ]
+    parts = [f"Search {result.status}: {', '.join(counts)}."]
+    # First, as MLflow's page folds a description after four lines.
+    if result.best is not None and result.best.value is not None:
+        parts.insert(0, _winner(study, result.best.number, result.best.value, result.test))
+    if leaders := best_first(study, result.trials)[:LEADERS]:
+        parts.append(_table(study, leaders))
+    if study.file is not None:
+        parts.append(_commands(study.file, result.best))
+    return parts
+
+
+def _winner(study: StudyInfo, number: int, value: float, test: TestScore | None) -> str:
+    said = f"**Best: trial {number}**, {study.metric} {show(value)} on validation data"
+    if test is None:
+        return f"{said}."
+    seeds = "1 fresh seed" if len(test.per_seed) == 1 else f"{len(test.per_seed)} fresh seeds"
+    return (
+        f"{said}; **{test.metric} {show(test.mean)} ± {show(test.spread)} on test data** "
+        f"that the search never saw ({seeds})."
+    )
+
+
+def _table(study: StudyInfo, leaders: list[FinishedTrial]) -> str:
+    choices = [name for name in searched(study) if name in leaders[0].configuration][:6]
+    rows = [["trial", study.metric, *choices], ["---:", "---:", *("---" for _ in choices)]]
+    for trial in leaders:
+        assert trial.value is not None
+        chosen = [show(trial.configuration.get(name, "")) for name in choices]
+        rows.append([str(trial.number), show(trial.value), *chosen])
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows
+    )
+
+
+def _commands(file: str, best: FinishedTrial | None) -> str:
+    name = shlex.quote(Path(file).name)
+    lines = [f"tunekit search {name}    # goes on, or repeats the search with --fresh"]
+    if best is not None:
+        lines.append(f"tunekit train {name} --trial {best.number}    # trains the best trial again")
+    return "```\n" + "\n".join(lines) + "\n```"

@@ -1,0 +1,260 @@
+"""The record, projected onto MLflow: one run for the study, below it one run for each trial.
+
+The record is the truth and MLflow a picture of it. Runs are found again by their tags, and all
+that is written follows from the trials, so a delivery may be repeated, interrupted at any moment
+and completed later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import time
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tunekit.errors import WorkError
+from tunekit.records import FinishedTrial, StudyInfo, StudyResult
+from tunekit.tracking import content
+from tunekit.tracking.client import connect, find_runs, quiet, redacted, told
+from tunekit.tracking.content import STUDY_TAG, Point, milliseconds
+from tunekit.tracking.description import description
+from tunekit.tracking.view import Located, shared_views
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+PARENT_TAG = "mlflow.parentRunId"
+NOTE_TAG = "mlflow.note.content"
+ENDED = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
+
+
+class Projection:
+    """One study in MLflow.
+
+    Its methods raise whatever MLflow raises. After that, the next call looks up anew what MLflow
+    holds and goes on from there.
+
+    Args:
+        study: The study, with the trials that its record holds already.
+    """
+
+    def __init__(self, study: StudyInfo) -> None:
+        self.study = study
+        self._parent: Run | None = None
+        self._runs: dict[int, str] = {}
+        self._delivered: set[int] = set()
+        self._values: dict[int, float] = {}
+        self._remember(study.recorded)
+
+    def start(self) -> None:
+        """Open the study's run, mark the search as running, deliver what the record holds."""
+        with quiet():
+            parent = self._open()
+            self._client.update_run(parent.info.run_id, status="RUNNING")
+            self._describe(None)
+            self.deliver(self.study.recorded)
+
+    def deliver(self, trials: Iterable[FinishedTrial]) -> int:
+        """Bring those of `trials` to MLflow that are not there yet, and return how many."""
+        with quiet():
+            try:
+                parent = self._open()
+                missing = [trial for trial in trials if trial.number not in self._delivered]
+                self._remember(missing)
+                for trial in sorted(missing, key=lambda trial: trial.number):
+                    self._deliver(trial, parent)
+            except BaseException:
+                self._parent = None
+                raise
+            return len(missing)
+
+    def finish(self, result: StudyResult) -> None:
+        """Deliver what is missing, write the result down and close the study's run."""
+        with quiet():
+            self.deliver(result.trials)
+            self._describe(result)
+            self._client.set_terminated(
+                self._open().info.run_id, ENDED[result.status], _last(result.trials)
+            )
+
+    def keep_study_file(self) -> None:
+        """Keep the study file's text as an artifact of the study's run."""
+        with quiet():
+            self._client.log_text(self._open().info.run_id, self.study.text, "study.toml")
+
+    @cached_property
+    def _client(self) -> MlflowClient:
+        return connect(self.study.tracking_uri)
+
+    def _open(self) -> Run:
+        if self._parent is None:
+            experiment_id = self._experiment()
+            query = f"tags.`{STUDY_TAG}` = '{self.study.identity}'"
+            found = find_runs(self._client, experiment_id, query)
+            parent = found[0] if found else self._create_parent(experiment_id)
+            self._look_up_trials(parent)
+            self._parent = parent
+        return self._parent
+
+    def _experiment(self) -> str:
+        name = self.study.experiment
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
+            return self._client.create_experiment(name, self.study.artifact_root)
+        if experiment.lifecycle_stage != "active":
+            raise WorkError(f"the experiment {name!r} was deleted; restore it, or name another one")
+        return str(experiment.experiment_id)
+
+    def _create_parent(self, experiment_id: str) -> Run:
+        data = {f"data.{name}": content.text(value) for name, value in self.study.data.items()}
+        first = min((trial.started for trial in self.study.recorded), default=time.time())
+        return self._client.create_run(
+            experiment_id,
+            start_time=milliseconds(first),
+            tags={
+                STUDY_TAG: self.study.identity,
+                "metric": self.study.metric,
+                "larger_is_better": content.text(self.study.larger_is_better),
+                **data,
+                **_origin(),
+            },
+            run_name=self.study.name,
+        )
+
+    def _look_up_trials(self, parent: Run) -> None:
+        """Learn which trials MLflow holds, and which of them a kill left half delivered."""
+        self._runs, self._delivered = {}, set()
+        below = f"tags.`{PARENT_TAG}` = '{parent.info.run_id}'"
+        for run in find_runs(self._client, parent.info.experiment_id, below):
+            number = run.data.tags.get(content.TRIAL_TAG)
+            if number is None:
+                continue
+            if int(number) in self._runs:
+                # MLflow's client repeats requests, so one lost answer makes two runs.
+                self._client.delete_run(run.info.run_id)
+                continue
+            self._runs[int(number)] = run.info.run_id
+            if run.info.status != "RUNNING":
+                self._delivered.add(int(number))
+
+    def _deliver(self, trial: FinishedTrial, parent: Run) -> None:
+        run_id = self._runs.get(trial.number)
+        if run_id is None:
+            run = self._client.create_run(
+                parent.info.experiment_id,
+                start_time=milliseconds(trial.started),
+                tags={PARENT_TAG: parent.info.run_id, **content.tags(trial), **_origin()},
+                run_name=f"trial {trial.number}",
+            )
+            run_id = self._runs[trial.number] = run.info.run_id
+        for points, params in content.batches(content.points(trial), content.parameters(trial)):
+            self._log(run_id, points, params)
+        self._log(parent.info.run_id, self._progress(trial))
+        # Last, so that a run that has ended is whole and counted in its parent.
+        self._client.set_terminated(
+            run_id, content.STATUS[trial.state], milliseconds(trial.finished)
+        )
+        self._delivered.add(trial.number)
+
+    def _log(
+        self,
+        run_id: str,
+        points: Iterable[Point] = (),
+        params: dict[str, str] | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        self._client.log_batch(
+            run_id,
+            [Metric(*point) for point in points],
+            [Param(name, value) for name, value in (params or {}).items()],
+            [RunTag(name, value) for name, value in (tags or {}).items()],
+            synchronous=True,
+        )
+
+    def _remember(self, trials: Iterable[FinishedTrial]) -> None:
+        for trial in trials:
+            if trial.state == "complete" and trial.value is not None:
+                self._values[trial.number] = trial.value
+
+    def _progress(self, trial: FinishedTrial) -> list[Point]:
+        """The trial's objective and the best so far, by trial number."""
+        if trial.number not in self._values:
+            return []
+        so_far = [value for number, value in self._values.items() if number <= trial.number]
+        best = max(so_far) if self.study.larger_is_better else min(so_far)
+        end = milliseconds(trial.finished)
+        return [
+            Point("objective", self._values[trial.number], end, trial.number),
+            Point("best", best, end, trial.number),
+        ]
+
+    def _describe(self, result: StudyResult | None) -> None:
+        """Write down where the search stands, and refresh the views."""
+        info = self._open().info
+        located = Located(info.experiment_id, info.run_id)
+        tags = {
+            "state": result.status if result else "running",
+            NOTE_TAG: description(self.study, located, result),
+        }
+        self._log(info.run_id, _scores(result) if result else (), tags=tags)
+        updated = (_last(result.trials) if result else None) or info.start_time
+        for key, value in shared_views(self.study, located, info.start_time, updated).items():
+            self._client.set_experiment_tag(info.experiment_id, key, value)
+
+
+def synchronize(study: StudyInfo, result: StudyResult) -> int:
+    """Bring MLflow up to date with a search that is not running.
+
+    Args:
+        study: The study, with the trials that its record holds.
+        result: How the search ended, as far as the record knows.
+
+    Returns:
+        How many trials were missing.
+
+    Raises:
+        WorkError: MLflow cannot be reached, or refuses.
+    """
+    projection = Projection(study)
+    try:
+        missing = projection.deliver(study.recorded)
+        projection.finish(result)
+        projection.keep_study_file()
+    except Exception as error:
+        raise WorkError(failure(study.tracking_uri, error)) from error
+    return missing
+
+
+def failure(tracking_uri: str, error: Exception) -> str:
+    """One line on what went wrong with MLflow, without credentials."""
+    return f"MLflow at {redacted(tracking_uri)} failed: {told(error)}"
+
+
+def _scores(result: StudyResult) -> list[Point]:
+    scores: dict[str, float] = {}
+    if result.best is not None and result.best.value is not None:
+        scores["best_objective"] = result.best.value
+    if result.test is not None:
+        scores[f"test_{result.test.metric}"] = result.test.mean
+        scores[f"test_{result.test.metric}_spread"] = result.test.spread
+    # By the record's length: a search that went on has the newest score as its last.
+    time, step = _last(result.trials) or 0, len(result.trials)
+    return [Point(key, value, time, step) for key, value in scores.items()]
+
+
+def _last(trials: Iterable[FinishedTrial]) -> int | None:
+    """When the last trial ended, in Unix milliseconds."""
+    return max((milliseconds(trial.finished) for trial in trials), default=None)
+
+
+def _origin() -> dict[str, str]:
+    """What MLflow's page shows as user and source."""
+    origin = {"mlflow.source.name": "tunekit", "mlflow.source.type": "LOCAL"}
+    with contextlib.suppress(KeyError, OSError):  # in a container, a user may have no name
+        origin["mlflow.user"] = getpass.getuser()
+    return origin
