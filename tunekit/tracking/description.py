@@ -59,12 +59,12 @@ def _outcome(study: StudyInfo, result: StudyResult) -> list[str]:
 
 
 def _winner(study: StudyInfo, number: int, value: float, test: TestScore | None) -> str:
-    said = f"**Best: trial {number}**, {study.metric} {show(value)} on validation data"
+    said = f"**Best: trial {number}**, {study.metric} {value:.5g} on validation data"
     if test is None:
         return f"{said}."
     seeds = "1 fresh seed" if len(test.per_seed) == 1 else f"{len(test.per_seed)} fresh seeds"
     return (
-        f"{said}; **{test.metric} {show(test.mean)} ± {show(test.spread)} on test data** "
+        f"{said}; **{test.metric} {test.mean:.4g} ± {test.spread:.2g} on test data** "
         f"that the search never saw ({seeds})."
     )
 
@@ -75,7 +75,7 @@ def _table(study: StudyInfo, leaders: list[FinishedTrial]) -> str:
     for trial in leaders:
         assert trial.value is not None
         chosen = [show(trial.configuration.get(name, "")) for name in choices]
-        rows.append([str(trial.number), show(trial.value), *chosen])
+        rows.append([str(trial.number), f"{trial.value:.5g}", *chosen])
     return "\n".join(
         "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows
     )

@@ -1,8 +1,8 @@
 """The built-in observer: what happens in a search is projected onto MLflow.
 
 A search never stops for MLflow. When MLflow fails, that is said once and the projection rests
-until the end of the search, which makes one more attempt; the record keeps everything, so the
-next search, or ``tunekit sync``, delivers what is missing.
+until the end of the search, which makes one more attempt; the record keeps everything, so running
+the same command again delivers what is missing.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Follower:
             if not self._said:
                 self._said = True
                 logger.warning(
-                    "%s. The search goes on without it; the next search, or `tunekit sync`, "
-                    "delivers what is missing.",
+                    "%s. The search goes on without it; the same command, run again, delivers "
+                    "what is missing.",
                     self._told(error),
                 )
             return False

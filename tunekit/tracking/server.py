@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import IO
 
@@ -29,15 +29,26 @@ STOPPING_SECONDS = 5.0
 class Server:
     """A running MLflow server; leaving its ``with`` block stops it.
 
+    Inside the block, a closed terminal and a polite kill act as Ctrl-C does.
+
     Attributes:
         base: Its address, such as ``"http://127.0.0.1:5000"``.
     """
 
-    def __init__(self, base: str, process: subprocess.Popen[bytes] | None = None) -> None:
+    def __init__(
+        self,
+        base: str,
+        process: subprocess.Popen[bytes] | None = None,
+        signals: ExitStack | None = None,
+    ) -> None:
         self.base = base
         self._process = process
+        self._signals = signals or ExitStack()
+        self._leaving = ExitStack()
 
     def __enter__(self) -> Server:
+        self._leaving.enter_context(_ending_as_interrupt())
+        self._leaving.callback(self.stop)
         return self
 
     def __exit__(
@@ -46,7 +57,7 @@ class Server:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.stop()
+        self._leaving.close()
 
     @property
     def is_ours(self) -> bool:
@@ -54,14 +65,10 @@ class Server:
         return self._process is not None
 
     def wait(self) -> None:
-        """Block until Ctrl-C, until this process is asked to end, or until the server ends."""
-        if self._process is None:
-            return
-        with _ending_as_interrupt():
-            try:
+        """Block until Ctrl-C, or until the server ends by itself."""
+        if self._process is not None:
+            with suppress(KeyboardInterrupt):
                 self._process.wait()
-            except KeyboardInterrupt:
-                return
 
     def stop(self) -> None:
         """End the server and every process that it started."""
@@ -77,6 +84,7 @@ class Server:
             # What did not listen, and what the first process left behind.
             _signal_group(process, signal.SIGKILL)
             process.wait()
+            self._signals.close()
 
 
 def serve(
@@ -105,13 +113,14 @@ def serve(
             "no results yet: run `tunekit search` with this study first", file=str(store)
         )
     port = _free_port(host, port)
+    # For as long as the server runs, so that there is no moment in which it could be left behind.
+    signals = ExitStack()
+    signals.enter_context(_ending_as_interrupt())
     with tempfile.TemporaryFile() as output:
-        server = Server(
-            f"http://{host}:{port}", _launch(tracking_uri, artifact_root, host, port, output)
-        )
+        process = _launch(tracking_uri, artifact_root, host, port, output)
+        server = Server(f"http://{host}:{port}", process, signals)
         try:
-            with _ending_as_interrupt():
-                _await_health(server, host, port, output)
+            _await_health(server, host, port, output)
         except BaseException:
             server.stop()
             raise

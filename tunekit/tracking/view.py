@@ -144,14 +144,12 @@ def _charts(
 
 
 def _leader_charts(study: StudyInfo) -> dict[str, list[dict[str, object]]]:
-    def curve(metric: str, **options: object) -> dict[str, object]:
-        # Without `lineSmoothness` 0 the page smooths curves and says nothing of it.
-        return {"type": "LINE", "metricKey": metric, "lineSmoothness": 0, **options}
-
-    score = f"val_{study.metric}"
-    charts = [curve(metric) for metric in dict.fromkeys([score, "val_loss", "train_loss"])]
-    charts.append(curve("lr", scaleType="log"))
-    return {"Leading trials": charts, "Objective": [{"type": "BAR", "metricKey": "objective"}]}
+    # Without `lineSmoothness` 0 the page smooths curves and says nothing of it.
+    charts: list[dict[str, object]] = [
+        {"type": "LINE", "metricKey": metric, "lineSmoothness": 0}
+        for metric in dict.fromkeys([f"val_{study.metric}", "val_loss", "train_loss"])
+    ]
+    return {"Leading trials": [*charts, {"type": "BAR", "metricKey": "objective"}]}
 
 
 def _overview_charts(study: StudyInfo) -> dict[str, list[dict[str, object]]]:

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tunekit import plugins
+from tunekit.records import FinishedTrial, StudyInfo, StudyResult
+from tunekit.tracking import observer
+from tunekit.tracking.client import connect, find_runs, quiet
+from tunekit.tracking.locate import locate
+
+Trials = Callable[..., tuple[FinishedTrial, ...]]
+Result = Callable[[tuple[FinishedTrial, ...]], StudyResult]
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A loopback port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def search(study: StudyInfo, trials: tuple[FinishedTrial, ...], result: StudyResult) -> None:
+    observer.tunekit_study_started(study)
+    for trial in trials:
+        observer.tunekit_trial_finished(trial)
+    observer.tunekit_study_finished(result)
+
+
+def delivered(study: StudyInfo) -> int:
+    """How many trials of the study MLflow holds."""
+    located = locate(study.tracking_uri, study.experiment, study.identity)
+    if located is None:
+        return 0
+    with quiet():
+        client = connect(study.tracking_uri)
+        below = f"tags.`mlflow.parentRunId` = '{located.run_id}'"
+        return len(find_runs(client, located.experiment_id, below))
+
+
+def test_a_search_is_observed_without_a_word(
+    study: StudyInfo, trials: Trials, result: Result, capfd: pytest.CaptureFixture[str]
+) -> None:
+    search(study, trials(5), result(trials(5)))
+
+    assert delivered(study) == 5
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_observer_is_loaded_with_the_built_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "BUILTIN_COMPONENTS", ())
+
+    registry = plugins.load(observers=True, entry_points=False)
+
+    assert registry.manager.is_registered(observer)
+
+
+def test_trials_of_no_observed_search_are_nobodys(trials: Trials, result: Result) -> None:
+    observer.tunekit_trial_finished(trials(1)[0])
+    observer.tunekit_study_finished(result(trials(1)))
+
+
+def test_two_searches_in_two_threads_do_not_meet(
+    study: StudyInfo, trials: Trials, result: Result
+) -> None:
+    other = replace(study, identity="other", name="other")
+    observer.tunekit_study_started(study)
+    thread = threading.Thread(target=search, args=(other, trials(2), result(trials(2))))
+    thread.start()
+    thread.join()
+    observer.tunekit_trial_finished(trials(1)[0])
+    observer.tunekit_study_finished(result(trials(1)))
+
+    assert delivered(study) == 1
+    assert delivered(other) == 2
+
+
+def test_a_server_that_is_gone_is_told_once_and_stops_nothing(
+    study: StudyInfo,
+    trials: Trials,
+    result: Result,
+    closed_port: int,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    gone = replace(study, tracking_uri=f"http://me:secret@127.0.0.1:{closed_port}")
+
+    search(gone, trials(5), result(trials(5)))
+
+    (said,) = caplog.messages
+    assert said.startswith(f"MLflow at http://127.0.0.1:{closed_port} failed: ")
+    assert "run again" in said
+    assert "secret" not in said
+    assert "\n" not in said
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_store_that_breaks_is_told_once_and_completed_by_the_next_search(
+    study: StudyInfo, folder: Path, trials: Trials, result: Result, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, aside = folder / "mlflow.db", folder / "aside.db"
+    observer.tunekit_study_started(study)
+    observer.tunekit_trial_finished(trials()[0])
+    store.rename(aside)
+    store.mkdir()
+    for trial in trials(4)[1:]:
+        observer.tunekit_trial_finished(trial)
+    observer.tunekit_study_finished(result(trials(4)))
+    store.rmdir()
+    aside.rename(store)
+
+    (said,) = caplog.messages
+    assert "(sqlite3.OperationalError) attempt to write a readonly database" in said
+    assert delivered(study) == 1
+
+    search(replace(study, recorded=trials(4)), trials()[4:6], result(trials(6)))
+
+    assert len(caplog.messages) == 1
+    assert delivered(study) == 6
+
+
+def test_a_store_that_recovers_is_completed_at_the_end_of_the_search(
+    study: StudyInfo, folder: Path, trials: Trials, result: Result, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, aside = folder / "mlflow.db", folder / "aside.db"
+    observer.tunekit_study_started(study)
+    store.rename(aside)
+    store.mkdir()
+    observer.tunekit_trial_finished(trials()[0])
+    store.rmdir()
+    aside.rename(store)
+    observer.tunekit_trial_finished(trials()[1])
+    assert delivered(study) == 0
+
+    observer.tunekit_study_finished(result(trials(3)))
+
+    assert len(caplog.messages) == 1
+    assert delivered(study) == 3
+
+
+def test_artifacts_that_cannot_be_kept_do_not_keep_the_trials_back(
+    study: StudyInfo, folder: Path, trials: Trials, result: Result, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "file").write_text("not a folder")
+    study = replace(study, artifact_root=str(folder / "file" / "artifacts"))
+
+    search(study, trials(2), result(trials(2)))
+
+    (said,) = caplog.messages
+    assert said.endswith(
+        f"Not a directory: '{folder}/file/artifacts'. Trials are delivered, the study file is not."
+    )
+    assert delivered(study) == 2

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tunekit.records import FinishedTrial, StudyInfo
+from tunekit.tracking.server import Server
+from tunekit.tracking.view import Located, searched, shared_views, view_url
+
+LOCATED = Located("7", "abc")
+
+
+def state(study: StudyInfo, key: str = LOCATED.key) -> Any:
+    tags = shared_views(study, LOCATED, created=1, updated=2)
+    return json.loads(json.loads(tags[f"mlflow.sharedViewState.{key}"])["state"])
+
+
+def test_the_link_opens_the_table_of_the_study() -> None:
+    assert view_url("http://127.0.0.1:5000/", LOCATED) == (
+        "http://127.0.0.1:5000/#/experiments/7/runs"
+        "?viewStateShareKey=tunekit-abc&workflowType=machine_learning"
+    )
+
+
+def test_trials_are_sorted_best_first(study: StudyInfo) -> None:
+    assert state(study)["orderByAsc"] is False
+    assert state(replace(study, larger_is_better=False))["orderByAsc"] is True
+
+
+def test_the_table_shows_the_objective_what_was_chosen_and_the_state(study: StudyInfo) -> None:
+    assert state(study)["selectedColumns"] == [
+        "metrics.`objective`",
+        "params.`optimizer`",
+        "params.`activation`",
+        "params.`schedule`",
+        "tags.`state`",
+    ]
+
+
+def test_only_what_every_trial_chooses_is_compared(study: StudyInfo) -> None:
+    assert searched(study) == [
+        "optimizer",
+        "activation",
+        "schedule",
+        "regularizer.dropout",
+        "network.depth",
+        "network.width",
+        "batch_size",
+    ]
+
+
+def test_a_study_that_searches_nothing_has_no_parallel_coordinates(study: StudyInfo) -> None:
+    fixed = replace(study, space={"optimizer": "adam", "batch_size": "32"})
+
+    charts = state(fixed, f"{LOCATED.key}-all")["compareRunCharts"]
+
+    assert {chart["type"] for chart in charts} == {"SCATTER"}
+
+
+def test_every_chart_is_in_a_section_that_is_there(study: StudyInfo) -> None:
+    for key in (LOCATED.key, f"{LOCATED.key}-all"):
+        sections = {section["uuid"] for section in state(study, key)["compareRunSections"]}
+        assert {chart["metricSectionId"] for chart in state(study, key)["compareRunCharts"]} <= (
+            sections
+        )
+
+
+def test_a_view_fits_into_an_experiments_tag(study: StudyInfo) -> None:
+    many = {f"a_rather_long_setting.number_{i}": "1 to 9" for i in range(200)}
+
+    tags = shared_views(
+        replace(study, space={**study.space, **many}), LOCATED, created=1, updated=2
+    )
+
+    assert all(len(value) < 20_000 for value in tags.values())
+
+
+@pytest.mark.browser
+def test_the_link_shows_the_trials_best_first_with_what_was_chosen(
+    served: tuple[Server, Located],
+    browser: Any,
+    trials: Callable[[], tuple[FinishedTrial, ...]],
+) -> None:
+    server, located = served
+
+    browser.open(view_url(server.base, located))
+    browser.text(until="\ntrial 13\n")  # it failed and comes last
+    lines = browser.text(until="\npruned\n").splitlines()
+
+    best_first = sorted(
+        (trial for trial in trials() if trial.state == "complete"),
+        key=lambda trial: -(trial.value or 0.0),
+    )
+    shown = [line for line in lines if line.startswith("trial ")]
+    assert shown[:16] == [f"trial {trial.number}" for trial in best_first]
+    assert {"objective", "optimizer", "activation", "schedule", "state"} <= set(lines)
+    assert {"adam", "lion", "relu", "cosine", "complete", "pruned", "failed"} <= set(lines)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("link", "titles"),
+    [
+        ("curves", ["Leading trials", "val_accuracy", "val_loss", "train_loss", "objective"]),
+        ("overview", ["Search", "Choices", "Parallel Coordinates", "network.width"]),
+    ],
+)
+def test_the_charts_are_those_of_the_view(
+    served: tuple[Server, Located], browser: Any, link: str, titles: list[str]
+) -> None:
+    server, located = served
+
+    browser.open(f"{server.base}/{getattr(located, link)}")
+
+    for title in titles:
+        browser.text(until=f"\n{title}\n")
+
+
+@pytest.mark.browser
+def test_the_description_links_to_the_view(served: tuple[Server, Located], browser: Any) -> None:
+    server, located = served
+
+    browser.open(f"{server.base}/{located.run}")
+
+    page = browser.text(until="Best: trial 1")
+    assert "Trials, best first" in page
