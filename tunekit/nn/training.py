@@ -309,7 +309,7 @@ class _Training:
     def measured(self) -> Run:
         """The run with its untrained network measured."""
         with np.errstate(all="ignore"):
-            self._measure(math.nan, 0.0, diverged=False)
+            self._measure(math.nan, math.nan, diverged=False)
         return self.run
 
     def _measure(self, train_loss: float, rate: float, diverged: bool) -> None:
