@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -165,6 +166,18 @@ def test_rows_without_a_target_are_left_out_whole() -> None:
     assert left.rows == 30
     assert left.digest == only.digest
     assert training_part(left.folds[0]) == training_part(only.folds[0])
+
+
+def test_one_text_among_numbers_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    ages = np.array([*map(str, range(59)), "?"])
+    codes = np.array([f"A{i}" for i in range(60)])
+    table = toy(columns={"age": ages, "code": codes, "a": np.arange(60)})
+    with caplog.at_level(logging.WARNING, "tunekit"):
+        prepared(table)
+    assert caplog.messages == [
+        "toy.csv: column 'age' holds numbers, but also '?', so that all count as texts; "
+        "leave missing values empty"
+    ]
 
 
 def test_the_task_of_the_options_goes_before_the_tables() -> None:

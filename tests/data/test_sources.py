@@ -64,6 +64,11 @@ def test_scikit_learns_classes_have_their_names(tmp_path: Path) -> None:
     assert "petal width (cm)" in table.columns
 
 
+def test_scikit_learns_columns_are_raw(tmp_path: Path) -> None:
+    age = read(tmp_path, "sklearn:diabetes").columns["age"]
+    assert (age.min(), age.max()) == (19, 79)
+
+
 def test_an_unknown_name_of_scikit_learn_is_an_error_with_the_nearest(tmp_path: Path) -> None:
     assert str(error(tmp_path, "sklearn:digit")) == (
         "study.toml: data.source: scikit-learn brings no data set 'digit'. Did you mean 'digits'?"
@@ -284,8 +289,9 @@ def openml_cache(home: Path, target: str | None) -> None:
             "index": str(index),
             "name": name,
             "data_type": type_,
-            "is_target": "false",
+            "is_target": str(name == target).lower(),
             "is_ignore": "false",
+            "number_of_missing_values": "1",
             "is_row_identifier": "false",
         }
         for index, (name, type_) in enumerate([("size", "numeric"), ("kind", "nominal")])

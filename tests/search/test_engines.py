@@ -99,7 +99,8 @@ def test_a_worker_has_met_neither_optuna_nor_mlflow(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            "import sys, tunekit.search.worker, tunekit.search.units, tunekit.plugins as p; p.load();"
+            "import sys, tunekit.search.worker, tunekit.search.units, tunekit.plugins;"
+            "tunekit.plugins.load();"
             "print([m for m in ('optuna', 'mlflow', 'pandas', 'sklearn') if m in sys.modules])",
         ],
         capture_output=True,

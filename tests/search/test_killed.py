@@ -61,7 +61,7 @@ def start(folder: Path) -> subprocess.Popen[str]:
 def wait_for_trials(process: subprocess.Popen[str], count: int) -> list[str]:
     """Read the progress until so many trials are finished; returns their lines."""
     assert process.stderr is not None
-    lines = []
+    lines: list[str] = []
     while len(lines) < count:
         line = process.stderr.readline()
         assert line, "the search ended early"

@@ -100,7 +100,7 @@ def test_a_changed_space_is_refused_with_the_difference_before_anything_is_train
     make: Make,
 ) -> None:
     run_search(make())
-    with pytest.raises(StudyError, match="network.width") as told:
+    with pytest.raises(StudyError, match=r"network\.width") as told:
         run_search(make("", "network.width.high=32"))
     assert "--fresh" in str(told.value)
 

@@ -6,6 +6,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+
 from tunekit.cli.output import duration
 from tunekit.records import FinishedTrial, StudyInfo, StudyResult
 from tunekit.space import show
@@ -87,17 +90,18 @@ def as_json(
     }
 
 
-def print_summary(info: StudyInfo, result: StudyResult, *, look: str) -> None:
+def print_summary(
+    info: StudyInfo, result: StudyResult, *, look: str, console: Console | None = None
+) -> None:
     """Print the end of a search for a person.
 
     Args:
         info: The study.
         result: How it ended.
         look: The command that opens the MLflow UI.
+        console: Where to print; standard output if not given.
     """
-    from rich.console import Console
-
-    console = Console(file=sys.stdout, highlight=False)
+    console = console or Console(file=sys.stdout, highlight=False)
     numbers = counts(result.trials)
     told = ", ".join(f"{count} {state}" for state, count in numbers.items() if count)
     console.print()
@@ -115,9 +119,7 @@ def print_summary(info: StudyInfo, result: StudyResult, *, look: str) -> None:
     console.print(f"Look at all trials: [bold]{look}[/bold]")
 
 
-def _ranking(info: StudyInfo, result: StudyResult) -> Any:
-    from rich.table import Table
-
+def _ranking(info: StudyInfo, result: StudyResult) -> Table:
     by_number = {trial.number: trial for trial in result.trials}
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("trial", justify="right")
@@ -136,7 +138,7 @@ def _ranking(info: StudyInfo, result: StudyResult) -> Any:
     return table
 
 
-def _print_winner(console: Any, info: StudyInfo, result: StudyResult) -> None:
+def _print_winner(console: Console, info: StudyInfo, result: StudyResult) -> None:
     best, test = result.best, result.test
     assert best is not None
     parameters = f", {best.parameters:,} parameters" if best.parameters else ""

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tunekit.cli.options import StudyFile
+from tunekit.errors import InputError
 
 
 def command(
@@ -25,14 +26,18 @@ def command(
     from tunekit.tracking.locate import locate_study
     from tunekit.tracking.server import serve, view_url
 
+    located = locate_study(opened.tracking_uri, opened.experiment, opened.name)
+    if located is None:
+        raise InputError(
+            f"MLflow has no results of {opened.name!r} yet; run `tunekit search {study}` first",
+            file=opened.file,
+        )
     sys.stderr.write("starting the MLflow server ...\n")
     with serve(opened.tracking_uri, opened.artifact_root, port=port) as server:
-        located = locate_study(opened.tracking_uri, opened.experiment, opened.name)
-        url = view_url(server.base, located) if located else server.base
-        sys.stdout.write(f"{opened.name}, best trials first: {url}\n")
-        if located:
-            curves = f"{server.base.rstrip('/')}/{located.curves}"
-            sys.stdout.write(f"curves of the leading trials:  {curves}\n")
+        url = view_url(server.base, located)
+        curves = f"{server.base.rstrip('/')}/{located.curves}"
+        sys.stdout.write(f"trials of {opened.name}, best first:\n  {url}\n")
+        sys.stdout.write(f"curves of the leading trials:\n  {curves}\n")
         sys.stdout.write("Ctrl-C ends the server.\n" if server.is_ours else "")
         sys.stdout.flush()
         if browser:

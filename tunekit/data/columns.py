@@ -101,6 +101,15 @@ def text_of(value: object) -> str:
     return str(value)
 
 
+def is_number(text: str) -> bool:
+    """Whether a text reads as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _from_objects(values: Array, key: str) -> Array:
     objects: list[Any] = [None if _is_nothing(value) else value for value in values.tolist()]
     types = {type(value) for value in objects} - {type(None)}

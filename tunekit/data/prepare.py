@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,15 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tunekit.data.columns import read_columns
+from tunekit.data.columns import is_number, read_columns
 from tunekit.data.options import DataOptions
-from tunekit.data.preprocessing import Preprocessing
+from tunekit.data.preprocessing import MOST_CATEGORIES, Preprocessing
 from tunekit.data.splits import Split, split_rows
 from tunekit.data.targets import Target, read_target
 from tunekit.errors import DataError
 from tunekit.records import Fold, Problem, Table
 
 Array = npt.NDArray[Any]
+
+logger = logging.getLogger("tunekit")
 
 
 def prepare(table: Table, options: DataOptions, *, seed: int, dtype: str = "float32") -> Problem:
@@ -41,6 +44,7 @@ def prepare(table: Table, options: DataOptions, *, seed: int, dtype: str = "floa
     """
     with _named(options.source):
         target, columns, weight = _read(table, options)
+    _tell_numbers_as_text(columns, options.source)
     split = split_rows(target, options, seed)
     with _named(options.source):
         everything = Preprocessing.fit(_take(columns, split.rest))
@@ -112,6 +116,19 @@ def _read(table: Table, options: DataOptions) -> tuple[Target, dict[str, Array],
     return target, columns, weight
 
 
+def _tell_numbers_as_text(columns: Mapping[str, Array], source: str) -> None:
+    """Warn of columns that one strange text among numbers turns into a column of categories."""
+    for name, values in columns.items():
+        texts = {} if values.dtype != object else dict.fromkeys(values.tolist())
+        strange = [text for text in texts if text is not None and not is_number(text)]
+        if len(texts) > MOST_CATEGORIES and 0 < len(strange) < len(texts) / 2:
+            logger.warning(
+                "%s: column %r holds numbers, but also %r, so that all count as texts; "
+                "leave missing values empty",
+                source, name, strange[0],
+            )  # fmt: skip
+
+
 def _read_weight(weight: Array, rows: int) -> Array:
     weight = read_columns({"weight": weight}, rows)["weight"]
     if weight.dtype == object or not (weight >= 0).all():
@@ -138,7 +155,6 @@ def _digest(
     if weight is not None:
         add("weight", weight)
     add("test", split.test.astype(np.int64))
-    for train, held in split.folds:
+    for train, _ in split.folds:  # what is held out is the rest
         add("train", train.astype(np.int64))
-        add("held", held.astype(np.int64))
     return digest.hexdigest()[:16]

@@ -104,8 +104,11 @@ def _from_openml(name: str, target: str | None) -> Table:
         with warnings.catch_warnings():
             # scikit-learn warns at each retry, and of versions; the error below says enough.
             warnings.simplefilter("ignore")
-            # Naming no target keeps scikit-learn from refusing targets with missing values.
-            bunch = fetch_openml(data_id=int(name), as_frame=True, target_column=None)
+            # Naming no target keeps scikit-learn from refusing targets with missing values, and
+            # its other parser fails on categories that look like numbers (with pandas 3.1).
+            bunch = fetch_openml(
+                data_id=int(name), as_frame=True, target_column=None, parser="liac-arff"
+            )
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise DataError(
@@ -113,8 +116,9 @@ def _from_openml(name: str, target: str | None) -> Table:
             "Check the number and the network, or save the table as a file",
             key="data.source",
         ) from error
-    except ValueError as error:
-        raise DataError(f"{source} cannot be used: {error}", key="data.source") from error
+    except Exception as error:
+        # Whatever a stranger's file makes the parser raise.
+        raise DataError(f"{source} cannot be read: {error}", key="data.source") from error
     default = bunch.details.get("default_target_attribute")
     if target is None and default in bunch.frame.columns:  # "a,b" when there are several
         target = default

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tunekit.data.columns import is_missing, read_column, text_of
+from tunekit.data.columns import is_missing, is_number, read_column, text_of
 from tunekit.errors import DataError, suggestion
 
 Array = npt.NDArray[Any]
@@ -136,7 +136,7 @@ def _classes(columns: list[Array], rows: Array, key: str) -> Target:
 def _values(columns: list[Array], rows: Array, key: str) -> Target:
     for column in columns:
         if column.dtype == object:
-            row = next((i for i, text in enumerate(column) if not _is_number(text)), 0)
+            row = next((i for i, text in enumerate(column) if not is_number(text)), 0)
             raise DataError(
                 f"holds {column[row]!r}; regression expected numbers "
                 '(with task = "classification" texts are classes)',
@@ -147,11 +147,3 @@ def _values(columns: list[Array], rows: Array, key: str) -> Target:
         shown = ", ".join(f"{value:g}" for value in values[0])
         raise DataError(f"every row has the value {shown}; there is nothing to learn", key=key)
     return Target("regression", rows, values)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -6,6 +6,7 @@ import datetime
 import math
 import uuid
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -42,13 +43,13 @@ class Record:
     def __init__(self, study: Study, *, fresh: bool = False) -> None:
         self._study = study
         self._url = study.storage
+        self._optuna: optuna.Study | None = None
         try:
             self._storage = optuna.storages.RDBStorage(study.storage)
             names = set(optuna.get_all_study_names(self._storage))
             if fresh and study.name in names:
                 self._put_aside()
                 names.remove(study.name)
-            self._optuna: optuna.Study | None = None
             if study.name in names:
                 self._optuna = optuna.load_study(study_name=study.name, storage=self._storage)
         except (sqlalchemy.exc.SQLAlchemyError, ImportError, RuntimeError, ValueError) as error:
@@ -119,10 +120,18 @@ class Record:
                 file=self._study.file,
             )
 
-    @property
-    def exists(self) -> bool:
-        """Whether the storage holds this study already."""
-        return self._optuna is not None
+    @classmethod
+    def existing(cls, study: Study) -> Record | None:
+        """The record of a study, or None if there is none; nothing is created.
+
+        Raises:
+            StudyError: The storage cannot be opened.
+        """
+        database = sqlalchemy.engine.make_url(study.storage)
+        if database.get_backend_name() == "sqlite" and not Path(database.database or "").exists():
+            return None
+        record = cls(study)
+        return record if record._optuna is not None else None
 
     @property
     def optuna(self) -> optuna.Study:

@@ -71,9 +71,9 @@ def recorded_trial(study: Study, number: int) -> tuple[Setting, FinishedTrial]:
     Raises:
         StudyError: There is no such trial, or the data have changed since.
     """
-    record = Record(study)
-    trials = {trial.number: trial for trial in record.trials()} if record.exists else {}
-    if number not in trials:
+    record = Record.existing(study)
+    trials = {trial.number: trial for trial in record.trials()} if record else {}
+    if record is None or number not in trials:
         there = f"it holds trials 0 to {max(trials)}" if trials else "it holds no trials"
         raise StudyError(
             f"the record has no trial {number}; {there}", file=study.file, key="--trial"

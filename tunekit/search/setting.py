@@ -15,7 +15,7 @@ from tunekit.components import Loss, Metric
 from tunekit.data.options import DataOptions
 from tunekit.data.prepare import prepare
 from tunekit.data.sources import load_table
-from tunekit.errors import InputError, StudyError
+from tunekit.errors import DataError, InputError, StudyError
 from tunekit.nn.recipe import Recipe
 from tunekit.nn.targets import Encoding
 from tunekit.plugins import Registry
@@ -52,7 +52,12 @@ class Setting:
         options = DataOptions(**study.data.model_dump())
         table = load_table(options, registry, study.folder, file=study.file)
         dtype = next(p for p in study.space.parameters if p.name == "dtype").default
-        problem = prepare(table, options, seed=study.seed, dtype=str(dtype))
+        try:
+            problem = prepare(table, options, seed=study.seed, dtype=str(dtype))
+        except DataError as error:
+            # What is wrong with the split is wrong in the study file, not in the data.
+            file = error.file or study.file
+            raise DataError(error.message, file=file, key=error.key) from None
         study = for_task(study, registry, problem.task)
         setting = cls(study, registry, problem)
         setting._check()

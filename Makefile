@@ -1,0 +1,68 @@
+# Everything works on a machine with Python 3.11 or newer, make and git. Try `make help`.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+# The installed dependencies belong to this pyproject.toml; -dev with the development tools.
+STAMP := .venv/.installed
+DEV_STAMP := .venv/.installed-dev
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo install test check format bench clean
+
+help:  ## say what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+
+demo: $(STAMP)  ## search the best network for handwritten digits, and say how to see it in MLflow
+	$(BIN)/tunekit search examples/digits.toml
+
+test: check  ## run all checks and all tests
+	$(BIN)/python -m pytest -n 2
+
+check: $(DEV_STAMP)  ## check format, style, types and who imports whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(DEV_STAMP)  ## format the code and repair what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)  ## compare a search with the script that people write today
+	$(BIN)/python tests/benchmarks/search_vs_sklearn.py
+
+install: $(DEV_STAMP)  ## make .venv with the development tools
+
+clean:  ## remove .venv, caches and build results; what searches left behind stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml | $(BIN)/pip
+	@echo "Installing tunekit and what it needs into .venv; this takes a minute or two."
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(DEV_STAMP): pyproject.toml | $(BIN)/pip
+	@echo "Installing tunekit and its development tools into .venv; this takes a minute or two."
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $(STAMP) $@
+
+# With the first of these that is there and new enough. The target is pip and not python, because
+# venv makes that one last: where it is, .venv is whole.
+$(BIN)/pip:
+	@for python in "$(PYTHON)" python3.13 python3.12 python3.11; do \
+	    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "Making .venv with $$("$$python" --version)."; \
+	        "$$python" -m venv --clear .venv && exit 0; \
+	        rm -rf .venv; \
+	        echo "That Python cannot make virtual environments; on Debian: apt install python3-venv" >&2; \
+	        exit 1; \
+	    fi; \
+	done; \
+	echo "tunekit needs Python 3.11 or newer; $(PYTHON) --version says:" \
+	    "$$("$(PYTHON)" --version 2>&1 || true)." \
+	    "Name a newer one with make PYTHON=/path/to/python3" >&2; \
+	exit 1

@@ -1,0 +1,34 @@
+"""Tests that need more than Python packages: skipped where it is missing, or demanded."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+
+def _browser() -> bool:
+    return all(shutil.which(program) for program in ("chromium", "chromedriver"))
+
+
+def _torch() -> bool:
+    return importlib.util.find_spec("torch") is not None
+
+
+COMPONENTS: dict[str, tuple[Callable[[], bool], str]] = {
+    "browser": (_browser, "needs chromium and chromedriver"),
+    "torch": (_torch, "needs PyTorch"),
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a marked test whose component is missing; fail if ``TUNEKIT_REQUIRE`` names it."""
+    required = os.environ.get("TUNEKIT_REQUIRE", "").split(",")
+    for marker, (is_there, need) in COMPONENTS.items():
+        if item.get_closest_marker(marker) is not None and not is_there():
+            if marker in required:
+                pytest.fail(f"{need}, and TUNEKIT_REQUIRE asks for it", pytrace=False)
+            pytest.skip(need)
