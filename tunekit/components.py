@@ -2,7 +2,9 @@
 
 A component is a frozen dataclass. Its fields are its hyperparameters, each with a default and a
 search range; its methods are numpy formulas. It owns no buffers and remembers nothing between
-calls: what changes during training lives in the state that the trainer hands in.
+calls: what changes during training lives in the state that the trainer hands in. Arguments are
+the trainer's own arrays: a method reads them and returns new ones (an optimizer may also write
+into its state).
 
     class Halving(Schedule):
         name = "halving"

@@ -40,8 +40,10 @@ class Encoding:
         """
         if loss.targets == "values":
             values = target.reshape(len(target), -1)
-            scale = values.std(axis=0)
-            return cls("values", outputs, values.mean(axis=0), np.where(scale > 0, scale, 1.0))
+            mean, scale = values.mean(axis=0), values.std(axis=0)
+            # A constant column's deviation may be a rounding error instead of 0.
+            varies = scale > 1e-12 * np.abs(mean)
+            return cls("values", outputs, mean, np.where(varies, scale, 1.0))
         if loss.targets == "binary" and outputs != 2:
             raise InputError(
                 f"needs two classes, but the data have {outputs}; use cross_entropy",

@@ -115,7 +115,10 @@ class Bench:
         except TunekitError as error:
             return Failure(str(error), traceback.format_exc())
         except Exception as error:
-            return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(frame.filename).name}, line {frame.lineno}, in {frame.name}"
+            reason = f"{type(error).__name__}: {error} ({place})"
+            return Failure(reason, traceback.format_exc())
 
     def _advance(self, unit: Unit) -> Outcome:
         begin = time.perf_counter()
