@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.progress import TimeElapsedColumn as Elapsed
+from rich.table import Column
 
 from tunekit.cli.summary import in_short
 from tunekit.hookspecs import hookimpl
@@ -83,9 +84,14 @@ class Bars:
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             Elapsed(),
-            TextColumn("{task.fields[note]}"),
+            # The rest of the line is the note's; the bars keep their width.
+            TextColumn(
+                "{task.fields[note]}",
+                table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+            ),
             console=self._console,
             transient=True,
+            expand=True,
         )
         self._best = _Best()
         self._metric = ""
@@ -133,7 +139,7 @@ class Bars:
     ) -> None:
         """Move the line of a trial."""
         if ask in self._running:
-            note = f"{self._shown[ask]}  {self._metric} {score:.4g} (fold {fold + 1})"
+            note = f"{self._metric} {score:.4f} (fold {fold + 1})  {self._shown[ask]}"
             self._progress.update(self._running[ask], completed=epoch, total=epochs, note=note)
 
     @hookimpl
