@@ -11,7 +11,8 @@ from sklearn.datasets import load_digits
 from tunekit import Dataset, Initializer
 from tunekit.components import KINDS
 from tunekit.nn.recipe import Recipe
-from tunekit.nn.training import Run, advance, start, trained
+from tunekit.nn.run import Run
+from tunekit.nn.training import advance, start, trained
 from tunekit.plugins import load
 from tunekit.records import Fold
 

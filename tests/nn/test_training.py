@@ -24,7 +24,8 @@ from tunekit import (
 )
 from tunekit.components import KINDS, State
 from tunekit.nn.recipe import Recipe
-from tunekit.nn.training import Checkpoint, Run, advance, score_on, start, trained
+from tunekit.nn.run import Checkpoint, Run
+from tunekit.nn.training import advance, score_on, start, trained
 from tunekit.plugins import load
 from tunekit.records import Fold
 

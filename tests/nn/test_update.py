@@ -13,7 +13,8 @@ from tunekit.components import KINDS, State
 from tunekit.nn import update
 from tunekit.nn.parameters import Layout
 from tunekit.nn.recipe import Recipe
-from tunekit.nn.training import Run, advance, score_on, start, trained
+from tunekit.nn.run import Run
+from tunekit.nn.training import advance, score_on, start, trained
 from tunekit.nn.update import Update
 from tunekit.plugins import load
 from tunekit.records import Fold

@@ -19,7 +19,8 @@ from tunekit import plugins
 from tunekit.data.store import open_saved
 from tunekit.errors import TunekitError
 from tunekit.nn.recipe import Recipe
-from tunekit.nn.training import Checkpoint, Run, advance, score_on, start
+from tunekit.nn.run import Checkpoint, Run
+from tunekit.nn.training import advance, score_on, start
 from tunekit.plugins import PluginFile, Registry
 from tunekit.records import Fold, Problem
 from tunekit.space import Scalar
