@@ -2,6 +2,7 @@
 
 from tunekit.components import (
     Activation,
+    Array,
     Component,
     Dataset,
     Initializer,
@@ -11,6 +12,7 @@ from tunekit.components import (
     Progress,
     Regularizer,
     Schedule,
+    State,
     Step,
 )
 from tunekit.errors import (
@@ -40,6 +42,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Activation",
+    "Array",
     "Choice",
     "Component",
     "ComponentError",
@@ -61,6 +64,7 @@ __all__ = [
     "Progress",
     "Regularizer",
     "Schedule",
+    "State",
     "Step",
     "StudyError",
     "StudyInfo",

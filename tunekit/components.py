@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from tunekit.records import Table
 
 Array = npt.NDArray[Any]
+"""A numpy array of any dtype."""
 State = dict[str, Any]
+"""What an optimizer remembers of a block: arrays and plain numbers by name."""
 Task = Literal["classification", "regression"]
 
 

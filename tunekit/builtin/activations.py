@@ -7,14 +7,10 @@ activations carries over to the next layer (He et al., arXiv:1502.01852), unless
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tunekit import Activation, Float, hookimpl
-
-Array = NDArray[Any]
+from tunekit import Activation, Array, Float, hookimpl
 
 
 class Identity(Activation):

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tunekit import Initializer, hookimpl
+from tunekit import Array, Initializer, hookimpl
 
-Array = NDArray[Any]
 Rng = np.random.Generator
 
 

@@ -6,14 +6,9 @@ maxima are taken of a transposed copy.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from tunekit import Loss, hookimpl
-
-Array = NDArray[Any]
+from tunekit import Array, Loss, hookimpl
 
 
 class CrossEntropy(Loss):

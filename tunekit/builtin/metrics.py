@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from tunekit import Metric, hookimpl
-
-Array = NDArray[Any]
+from tunekit import Array, Metric, hookimpl
 
 
 class Accuracy(Metric):

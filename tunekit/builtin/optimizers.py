@@ -7,15 +7,10 @@ rule costs is the number of numpy calls. Hyperparameters are Python floats, so f
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tunekit import Flag, Float, Optimizer, Step, hookimpl
-
-Array = NDArray[Any]
-State = dict[str, Any]
+from tunekit import Array, Flag, Float, Optimizer, State, Step, hookimpl
 
 BELOW_ONE = 1 - 1e-6
 

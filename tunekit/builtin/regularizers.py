@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tunekit import Float, Regularizer, hookimpl
-
-Array = NDArray[Any]
+from tunekit import Array, Float, Regularizer, hookimpl
 
 
 class L1(Regularizer):
