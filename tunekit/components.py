@@ -106,6 +106,11 @@ def _declare(cls: type[Component]) -> dict[str, Hyperparameter]:
             # `eps: float = 1` means the real number.
             type_ = float if annotations[name] in (float, "float") else type(value)
             declared[name] = Hyperparameter(name, type_, type_(value))
+        elif name in cls._hyperparameters:
+            raise PluginError(
+                f"{cls.__name__}.{name} = {value!r} would change no hyperparameter without its "
+                f"type; write `{name}: {cls._hyperparameters[name].type.__name__} = {value!r}`"
+            )
         if name in declared:
             # A default outside the limits is the author's mistake, told at once.
             declared[name].check(declared[name].default)

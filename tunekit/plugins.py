@@ -128,7 +128,7 @@ class Registry:
             wanted = {name: happened[name] for name in implementation.argnames}
             try:
                 implementation.function(**wanted)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 if (implementation.plugin_name, hook) not in self._told:
                     self._told.add((implementation.plugin_name, hook))
                     logger.warning(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from tunekit.errors import HyperparameterError, suggestion
@@ -80,7 +81,8 @@ class Interval:
         if self.step is not None:
             steps = round((number - self.low) / self.step)
             steps = min(steps, math.floor((self.high - self.low) / self.step + 1e-9))
-            number = self.low + steps * self.step
+            # In decimals: 0 + 3 * 0.1 is to be 0.3 and not 0.30000000000000004.
+            number = float(Decimal(str(self.low)) + steps * Decimal(str(self.step)))
         return round(number) if self.integer else number
 
     def grid(self, points: int) -> tuple[Scalar, ...]:

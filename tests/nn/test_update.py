@@ -231,15 +231,6 @@ class WritesIntoItsSlot(Momentum):
         return m
 
 
-class WritesIntoTheGradient(Momentum):
-    name = "writes_into_the_gradient"
-
-    def direction(self, w: Array, g: Array, state: State, step: Step) -> Array:
-        g += 0.5 * state["m"]
-        state["m"] = g
-        return g
-
-
 class KeepsTheGradients(Momentum):
     """The sum over all gradients so far, of which the last is stored as it was handed in."""
 
@@ -320,7 +311,6 @@ class CountsItself(Momentum):
 WAYS = [
     ReturnsItsSlot,
     WritesIntoItsSlot,
-    WritesIntoTheGradient,
     KeepsTheGradients,
     MovesOneSlotToAnother,
     SwapsSlots,
@@ -600,3 +590,17 @@ def test_a_regularizer_may_write_into_the_gradient_the_batch_and_the_weights() -
     copying, in_place = (advance(begin(regularizers=(r(),)), 3) for r in (Copying, InPlace))
     assert in_place.checkpoint.weights.tobytes() == copying.checkpoint.weights.tobytes()
     assert in_place.fold.x.tobytes() == fold().x.tobytes()
+
+
+@pytest.mark.parametrize("what", ["w", "g"])
+def test_a_rule_that_writes_into_what_it_is_shown_is_stopped(what: str) -> None:
+    class Writes(Momentum):
+        name = "writes"
+
+        def direction(self, w: Array, g: Array, state: State, step: Step) -> Array:
+            shown = w if what == "w" else g
+            shown *= 0.5
+            return g
+
+    with pytest.raises(ValueError, match="read-only"):
+        advance(begin(optimizer=Writes()), 1)

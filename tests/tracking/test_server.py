@@ -67,9 +67,12 @@ def test_a_polite_kill_of_the_waiting_process_leaves_no_server_behind(folder: Pa
     code = (
         "import sys\n"
         "from tunekit.tracking.server import serve\n"
-        "with serve(sys.argv[1], None, port=5800) as server:\n"
-        "    print(server.base, server._process.pid, flush=True)\n"
-        "    server.wait()\n"
+        "try:\n"
+        "    with serve(sys.argv[1], None, port=5800) as server:\n"
+        "        print(server.base, server._process.pid, flush=True)\n"
+        "        server.wait()\n"
+        "except KeyboardInterrupt:\n"  # it came just before the waiting began
+        "    pass\n"
         "print('stopped')"
     )
     store = f"sqlite:///{folder / 'mlflow.db'}"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from contextlib import nullcontext
 
 import typer
 
 from tunekit.cli import plugins, search, train, ui
-from tunekit.cli.output import complain
-from tunekit.errors import TunekitError
+from tunekit.cli.output import complain, kept_for_json
+from tunekit.errors import InputError, TunekitError, WorkError
 
 app = typer.Typer(
     name="tunekit",
@@ -52,18 +54,37 @@ def run() -> int:
     """
     # Warnings of the package, such as an unreachable MLflow server, are for the person.
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    as_json = "--json" in sys.argv
+    with kept_for_json() if as_json else nullcontext():
+        return _run(as_json)
+
+
+def _run(as_json: bool) -> int:
     try:
-        app()
-    except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+        code = app(standalone_mode=False)
     except TunekitError as error:
-        complain(error, as_json="--json" in sys.argv)
+        complain(error, as_json=as_json)
         return error.exit_code
-    except KeyboardInterrupt:
+    except typer.TyperException as error:
+        # A wrong option or a missing argument.
+        context = getattr(error, "ctx", None)
+        if context is not None:
+            sys.stderr.write(f"{context.get_usage()}\n")
+        message = error.format_message()
+        if message:
+            complain(InputError(message), as_json=as_json)
+        return 2
+    except SystemExit as leaving:
+        # Somebody's plugin wanted to leave, in a place where nothing else could be made of it.
+        complain(
+            WorkError(f"a plugin ended the command (SystemExit: {leaving.code})"), as_json=as_json
+        )
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("Interrupted.\n")
         return 130
     except BrokenPipeError:
-        # Whoever read our output has left (as in `tunekit plugins | head`).
-        sys.stderr.close()
-        return 1
-    return 0
+        # Whoever read our output has left (as in `tunekit plugins | head`): nothing is wrong.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (for the interpreter's last flush)
+        return 0
+    return code if isinstance(code, int) else 0

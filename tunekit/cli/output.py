@@ -5,15 +5,31 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, TextIO
 
 from tunekit.errors import TunekitError
+
+_answers: list[TextIO] = []
+
+
+@contextmanager
+def kept_for_json() -> Iterator[None]:
+    """Keep standard output for `print_json`; whatever else is printed goes to standard error."""
+    _answers.append(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _answers.pop()
 
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Print exactly one JSON object on standard output."""
-    sys.stdout.write(json.dumps(plain(value), indent=2, allow_nan=False) + "\n")
+    answers = _answers[-1] if _answers else sys.stdout
+    answers.write(json.dumps(plain(value), indent=2, allow_nan=False) + "\n")
+    answers.flush()
 
 
 def plain(value: Any) -> Any:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import sys
+from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -94,7 +98,7 @@ def _search(setting: Setting, path: str, *, fresh: bool, as_json: bool) -> Study
     if as_json:
         print_json(summary.as_json(info, result, _in_mlflow(info), asdict(search.seconds)))
     else:
-        summary.print_summary(info, result, look=f"{_program()} ui {path}")
+        summary.print_summary(info, result, look=f"{_program()} ui {shlex.quote(path)}")
     return result
 
 
@@ -117,7 +121,17 @@ def _in_mlflow(info: StudyInfo) -> dict[str, str | None]:
 
 def _program() -> str:
     """The command as the person typed it."""
-    return "tunekit" if "/" not in sys.argv[0] else sys.argv[0]
+    name = Path(sys.argv[0]).name
+    if name == "__main__.py":
+        return "python -m tunekit"
+    found = shutil.which(name)
+    is_on_path = found is not None and Path(found).samefile(sys.argv[0])
+    if is_on_path:
+        return name
+    # Such as .venv/bin/tunekit, where .venv is not activated.
+    with suppress(ValueError):
+        return shlex.quote(str(Path(sys.argv[0]).relative_to(Path.cwd())))
+    return shlex.quote(sys.argv[0])
 
 
 def _why_all_failed(result: StudyResult) -> str:

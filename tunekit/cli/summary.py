@@ -106,17 +106,17 @@ def print_summary(
     told = ", ".join(f"{count} {state}" for state, count in numbers.items() if count)
     console.print()
     console.print(
-        f"[bold]{info.name}[/bold]: {len(result.trials)} trials ({told or 'none'}) "
+        f"[bold]{info.name}[/bold]: {len(result.trials)} trials{f' ({told})' if told else ''} "
         f"in {duration(result.seconds)}"
     )
     if result.best is None:
-        console.print("No trial is complete yet.")
+        console.print("Interrupted before a trial was complete; the same command goes on.")
         return
     console.print()
     console.print(_ranking(info, result))
     console.print()
     _print_winner(console, info, result)
-    console.print(f"Look at all trials: [bold]{look}[/bold]")
+    console.print(f"Look at all trials: [bold]{look}[/bold]", soft_wrap=True)
 
 
 def _ranking(info: StudyInfo, result: StudyResult) -> Table:
@@ -146,6 +146,11 @@ def _print_winner(console: Console, info: StudyInfo, result: StudyResult) -> Non
     for name, value in best.params.items():
         console.print(f"  {name} = {show(value)}", markup=False)
     console.print()
+    if best.diverged:
+        console.print(
+            "Every complete trial diverged: its loss or a weight stopped being finite, and it "
+            "scores as an untrained network does. Smaller learning rates may help."
+        )
     if test is not None:
         spread = f" ± {test.spread:.2g}" if len(test.per_seed) > 1 else ""
         console.print(

@@ -24,6 +24,8 @@ class Block:
         start: First index in the flat vector.
         w: Parameters, a view.
         g: Gradient, a view.
+        w_shown: Parameters as the rule sees them: it may not write.
+        g_shown: Gradient likewise.
         weights: How many leading elements are weights, which penalties act on.
         state: What the rule may change.
         kept: The arrays behind `state`, which the trainer owns.
@@ -33,10 +35,18 @@ class Block:
     start: int
     w: Array
     g: Array
+    w_shown: Array
+    g_shown: Array
     weights: int
     state: State
     kept: dict[str, Array]
     step: Step
+
+
+def _read_only(array: Array) -> Array:
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _pieces(
@@ -85,7 +95,9 @@ class Update:
             kept = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
             w, g = parameters[start:stop].reshape(shape), gradient[start:stop].reshape(shape)
             weights = min(max(layout.weights - start, 0), stop - start)
-            self.blocks.append(Block(start, w, g, weights, state, kept, step))
+            self.blocks.append(
+                Block(start, w, g, _read_only(w), _read_only(g), weights, state, kept, step)
+            )
         largest = max(block.w.size for block in self.blocks)
         self._scratch = np.empty(largest, parameters.dtype)
         self._is_checked = False
@@ -121,7 +133,9 @@ class Update:
                 _, gradient = regularizer.penalty(block.w.reshape(-1)[: block.weights])
                 block.g.reshape(-1)[: block.weights] += gradient
             block.step.t, block.step.lr = t, rate
-            direction = self.optimizer.direction(block.w, block.g, block.state, block.step)
+            direction = self.optimizer.direction(
+                block.w_shown, block.g_shown, block.state, block.step
+            )
             if not self._is_checked:
                 self._check(direction, block)
             # The rule may have returned one of its own arrays: it is never written into.
@@ -180,7 +194,7 @@ class Update:
             return None
         weights = np.empty_like(self.parameters)
         for block in self.blocks:
-            evaluated = self.optimizer.evaluation_weights(block.w, block.state)
+            evaluated = self.optimizer.evaluation_weights(block.w_shown, block.state)
             self._check_array("its evaluation weights", evaluated, block.w)
             weights[block.start : block.start + block.w.size] = np.reshape(evaluated, -1)
         return weights

@@ -169,9 +169,9 @@ class Coordinator:
     def _write(self) -> None:
         """Record the finished trials and tell the observers."""
         while self._unrecorded:
-            frozen, done = self._unrecorded[0]
+            # Taken off first: a second Ctrl-C in the middle must not write it twice.
+            frozen, done = self._unrecorded.pop(0)
             frozen.user_attrs = notes(done)
             recorded = self._record.add(frozen)
-            del self._unrecorded[0]
             self.trials.append(recorded)
             self._registry.notify("tunekit_trial_finished", trial=recorded)

@@ -20,6 +20,9 @@ from tunekit.search.units import Failure, Outcome, Unit, Workshop
 
 Answer = Outcome | Failure
 
+MAX_FAILED_STARTS = 2
+"""After so many workers in a row that died before they were ready, no more are tried."""
+
 
 class Engine(Protocol):
     """Something that performs units, `slots` of them at a time."""
@@ -78,6 +81,7 @@ class WorkerProcess:
     ) -> None:
         threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self.key: int | None = None
+        self.is_ready = False
         self._process = subprocess.Popen(
             # -P: a file in the current folder must not stand in for a module.
             [sys.executable, "-P", "-m", "tunekit.search.worker"],
@@ -133,6 +137,7 @@ class Pool:
         self.slots = slots
         self._workshop = workshop
         self._arrivals: queue.Queue[tuple[WorkerProcess, Answer | None]] = queue.Queue()
+        self._failed_starts = 0
         self._workers = [WorkerProcess(workshop, self._arrivals) for _ in range(slots)]
 
     def submit(self, key: int, unit: Unit) -> None:
@@ -152,15 +157,22 @@ class Pool:
                 worker, answer = self._arrivals.get(timeout=timeout)
             except queue.Empty:
                 return None
-            if answer is None or worker not in self._workers:
+            if worker not in self._workers:
                 continue
+            if answer is None:
+                worker.is_ready = True
+                self._failed_starts = 0
+                continue
+            if isinstance(answer, Failure) and not worker.is_ready:
+                # No unit's fault: it must not be booked as that of trial after trial.
+                self._failed_starts += 1
+                if not answer.worker_died or self._failed_starts > MAX_FAILED_STARTS:
+                    raise WorkError(f"worker processes cannot start: {answer.reason}")
             key, worker.key = worker.key, None
             if isinstance(answer, Failure) and answer.worker_died:
                 self._replace(worker)
             if key is not None:
                 return key, answer
-            if isinstance(answer, Failure):
-                raise WorkError(answer.reason)
 
     def _replace(self, worker: WorkerProcess) -> None:
         worker.kill()

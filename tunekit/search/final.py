@@ -20,16 +20,18 @@ def leaders(
 ) -> list[FinishedTrial]:
     """The best complete trials of different configurations, best first.
 
-    A diverged trial has the score of an untrained network; it leads only where all diverged.
+    Diverged trials, which have the scores of untrained networks, are left out unless there is
+    nothing else.
     """
+    complete = [trial for trial in trials if trial.state == "complete"]
+    sound = [trial for trial in complete if not trial.diverged] or complete
 
-    def rank(trial: FinishedTrial) -> tuple[bool, float, int]:
+    def rank(trial: FinishedTrial) -> tuple[float, int]:
         assert trial.value is not None
-        return (trial.diverged, -trial.value if larger_is_better else trial.value, trial.number)
+        return (-trial.value if larger_is_better else trial.value, trial.number)
 
-    complete = sorted((trial for trial in trials if trial.state == "complete"), key=rank)
     different: dict[str, FinishedTrial] = {}
-    for trial in complete:
+    for trial in sorted(sound, key=rank):
         different.setdefault(str(sorted(trial.configuration.items())), trial)
     return list(different.values())[:count]
 

@@ -6,17 +6,17 @@ import datetime
 import math
 import uuid
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import optuna
 import sqlalchemy.exc
 from optuna.trial import FrozenTrial, TrialState
 
-from tunekit.errors import StudyError
+from tunekit.errors import StudyError, WorkError
 from tunekit.plugins import PluginFile
 from tunekit.records import Curve, FinishedTrial, State
 from tunekit.search.setting import Direction
+from tunekit.study.addresses import sqlite_file
 from tunekit.study.study import Study
 
 STATES: dict[TrialState, State] = {
@@ -56,9 +56,9 @@ class Record:
             raise self._unusable(error) from None
 
     def _unusable(self, error: Exception) -> StudyError:
-        told = str(getattr(error, "orig", None) or error).partition("\n")[0]
         return StudyError(
-            f"cannot open the record of trials at {redacted(self._url)}: {told}",
+            f"cannot open the record of trials at {redacted(self._url)}: {_told(error)}. Move it "
+            "away, or name another place",
             file=self._study.file,
             key="study.storage",
         )
@@ -87,15 +87,19 @@ class Record:
         Raises:
             StudyError: The existing trials were made under another signature.
         """
+        if self._optuna is not None and not self._optuna.get_trials(deepcopy=False):
+            # Nothing to protect: an earlier start was given up before its first trial.
+            optuna.delete_study(study_name=self._study.name, storage=self._storage)
+            self._optuna = None
         if self._optuna is None:
             self._optuna = optuna.create_study(
                 study_name=self._study.name, storage=self._storage, direction=direction
             )
             self._optuna.set_user_attr("tunekit:identity", uuid.uuid4().hex)
-            self._optuna.set_user_attr("tunekit:signature", dict(signature))
             self._optuna.set_user_attr(
                 "tunekit:plugins", [{"path": file.path, "text": file.text} for file in files]
             )
+            self._optuna.set_user_attr("tunekit:signature", dict(signature))
             return
         recorded = self._optuna.user_attrs.get("tunekit:signature")
         if recorded is None:
@@ -127,8 +131,8 @@ class Record:
         Raises:
             StudyError: The storage cannot be opened.
         """
-        database = sqlalchemy.engine.make_url(study.storage)
-        if database.get_backend_name() == "sqlite" and not Path(database.database or "").exists():
+        file = sqlite_file(study.storage)
+        if file is not None and not file.exists():
             return None
         record = cls(study)
         return record if record._optuna is not None else None
@@ -138,6 +142,11 @@ class Record:
         """Optuna's view of the record."""
         assert self._optuna is not None, "check() comes first"
         return self._optuna
+
+    @property
+    def signature(self) -> dict[str, str]:
+        """What makes the recorded trials comparable, in words."""
+        return dict(self.optuna.user_attrs["tunekit:signature"])
 
     @property
     def identity(self) -> str:
@@ -154,15 +163,25 @@ class Record:
         return [finished(trial) for trial in self.frozen()]
 
     def add(self, trial: FrozenTrial) -> FinishedTrial:
-        """Write a finished trial and return it with its number."""
+        """Write a finished trial and return it with its number.
+
+        Raises:
+            WorkError: The storage does not take it.
+        """
         trial.system_attrs = {
             key: value
             for key, value in trial.system_attrs.items()
             if not key.startswith(_PASSING_NOTES)
         }
-        study_id = self._storage.get_study_id_from_name(self._study.name)
-        trial_id = self._storage.create_new_trial(study_id, template_trial=trial)
-        trial.number = self._storage.get_trial_number_from_id(trial_id)
+        try:
+            study_id = self._storage.get_study_id_from_name(self._study.name)
+            trial_id = self._storage.create_new_trial(study_id, template_trial=trial)
+            trial.number = self._storage.get_trial_number_from_id(trial_id)
+        except (optuna.exceptions.OptunaError, sqlalchemy.exc.SQLAlchemyError, KeyError) as error:
+            raise WorkError(
+                f"cannot write to the record at {redacted(self._url)}: {_told(error)}. What was "
+                "written before is kept; the same command goes on."
+            ) from None
         return finished(trial)
 
     def plugin_files(self) -> tuple[PluginFile, ...]:
@@ -177,6 +196,12 @@ class Record:
     def set_final(self, final: Mapping[str, Any]) -> None:
         """Store the final ranking and test score."""
         self.optuna.set_user_attr("tunekit:final", dict(final))
+
+
+def _told(error: Exception) -> str:
+    """The first line of a database error, without SQLAlchemy's wrapping."""
+    cause = error.__cause__ or error
+    return str(getattr(cause, "orig", None) or cause).partition("\n")[0]
 
 
 def redacted(url: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -49,15 +50,22 @@ class Trained:
     def is_same(self) -> bool:
         """Whether every number of the recorded curves came out again, to the bit."""
         assert self.repeated is not None
-        recorded = {c.fold: c for c in self.repeated.curves}
-        return all(_agree(c, recorded[c.fold]) for c in self.curves if c.fold in recorded)
+        again = {curve.fold: curve for curve in self.curves}
+        recorded = self.repeated.curves
+        return bool(recorded) and all(
+            c.fold in again and _agree(again[c.fold], c) for c in recorded
+        )
 
 
 def _agree(again: Curve, recorded: Curve) -> bool:
-    """Whether a curve starts as the recorded one; a pruned trial's is shorter."""
+    """Whether a curve starts as the recorded one, which is shorter for a pruned trial."""
     for name, values in recorded.metrics.items():
-        for value, other in zip(values, again.metrics[name], strict=False):
-            if value != other and not (value != value and other != other):
+        repeated = again.metrics[name][: len(values)]
+        if len(repeated) < len(values):
+            return False
+        for value, other in zip(values, repeated, strict=True):
+            # The record has no infinities: what is not finite is not a number there.
+            if value != other and (math.isfinite(value) or math.isfinite(other)):
                 return False
     return True
 
@@ -80,8 +88,10 @@ def recorded_trial(study: Study, number: int) -> tuple[Setting, FinishedTrial]:
         )
     trial = trials[number]
     registry = plugins.load(record.plugin_files())
-    study = dataclasses.replace(study, seed=int(trial.provenance["seed"]))
-    setting = Setting.of(study, registry)
+    study = dataclasses.replace(
+        study, seed=int(trial.provenance["seed"]), metric=record.signature["study.metric"]
+    )
+    setting = Setting.recalled(study, registry, dtype=str(trial.configuration["dtype"]))
     if setting.problem.digest != trial.provenance["data_digest"]:
         raise StudyError(
             f"the data or their split have changed since trial {number} was recorded "
@@ -115,7 +125,9 @@ def train(
         study = dataclasses.replace(setting.study, workers=min(setting.study.workers, 1))
         engine = make_engine(dataclasses.replace(setting, study=study), Path(folder))
         try:
-            for fold in range(len(setting.problem.folds)):
+            # A trial that diverged was not trained on the folds that would have followed.
+            folds = len(repeated.curves) if repeated else len(setting.problem.folds)
+            for fold in range(max(folds, 1)):
                 outcome: Outcome | None = None
                 while outcome is None or outcome.checkpoint.status == "running":
                     checkpoint = outcome.checkpoint if outcome else None

@@ -113,7 +113,10 @@ def make_engine(setting: Setting, folder: Path) -> Engine:
     save(setting.problem, folder)
     study = setting.study
     workshop = Workshop(folder, setting.registry.files, study.metric, study.seed)
-    return Pool(workshop, study.workers) if study.workers else InProcess(workshop)
+    if not study.workers:
+        return InProcess(workshop)
+    most = max(study.trials or study.workers, study.finalists * study.final_seeds, 1)
+    return Pool(workshop, min(study.workers, most))
 
 
 def describe(setting: Setting, record: Record) -> StudyInfo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -65,7 +66,6 @@ def make_sampler(study: Study, ask: int) -> optuna.samplers.BaseSampler:
                     warn_independent_sampling=False,
                 )
             case "gp":
-                _need_torch(study)
                 return optuna.samplers.GPSampler(
                     seed=seed, n_startup_trials=options.get("startup_trials", 10)
                 )
@@ -80,6 +80,17 @@ def _need_torch(study: Study) -> None:
             file=study.file,
             key="sampler.name",
         )
+
+
+def check(study: Study) -> None:
+    """See that the sampler can be had, before anything is written.
+
+    Raises:
+        StudyError: It needs a package that is not there, or the grid is too large.
+    """
+    if study.sampler == "gp":
+        _need_torch(study)
+    given_in_advance(study)
 
 
 def given_in_advance(study: Study) -> Sequence[Mapping[str, Scalar]] | QuasiRandom | None:
@@ -136,9 +147,19 @@ class QuasiRandom:
                 index = min(int(fraction * len(domain.values)), len(domain.values) - 1)
                 return domain.values[index]
             assert isinstance(domain, Interval)
-            return domain.at(fraction)
+            values = _few(domain)
+            return values[int(fraction * len(values))] if values else domain.at(fraction)
 
         return self._space.resolve(choose)
+
+
+def _few(domain: Interval) -> list[Scalar]:
+    """All values of a stepped interval on a linear scale, so that its ends get their full share."""
+    step = domain.step or (1 if domain.integer else None)
+    if step is None or domain.log:
+        return []
+    count = math.floor((domain.high - domain.low) / step + 1e-9) + 1
+    return [domain.nearest(domain.low + i * step) for i in range(count)]
 
 
 def make_pruner(study: Study, epochs: int) -> optuna.pruners.BasePruner:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,14 +12,14 @@ from typing import Literal
 import numpy as np
 
 import tunekit
-from tunekit.components import Loss, Metric
+from tunekit.components import KINDS, Loss, Metric
 from tunekit.data.options import DataOptions
 from tunekit.data.prepare import prepare
 from tunekit.data.sources import load_table
 from tunekit.errors import DataError, InputError, StudyError
 from tunekit.nn.recipe import Recipe
 from tunekit.nn.targets import Encoding
-from tunekit.plugins import Registry
+from tunekit.plugins import BUILTIN, Registry
 from tunekit.records import Problem
 from tunekit.space import Choices, Fixed, Interval, Scalar
 from tunekit.study.study import Study, for_task
@@ -49,22 +50,34 @@ class Setting:
             DataError: The data cannot be used.
             StudyError: The study asks for something that does not fit the data.
         """
-        options = DataOptions(**study.data.model_dump())
-        table = load_table(options, registry, study.folder, file=study.file)
         dtype = next(p for p in study.space.parameters if p.name == "dtype").default
-        try:
-            problem = prepare(table, options, seed=study.seed, dtype=str(dtype))
-        except DataError as error:
-            # What is wrong with the split is wrong in the study file, not in the data.
-            file = error.file or study.file
-            raise DataError(error.message, file=file, key=error.key) from None
-        study = for_task(study, registry, problem.task)
-        setting = cls(study, registry, problem)
+        problem = _problem(study, registry, str(dtype))
+        setting = cls(for_task(study, registry, problem.task), registry, problem)
         setting._check()
         return setting
 
+    @classmethod
+    def recalled(cls, study: Study, registry: Registry, *, dtype: str) -> Setting:
+        """The setting of a recorded trial: its data, whatever today's space would be.
+
+        Raises:
+            DataError: The data cannot be used.
+        """
+        return cls(study, registry, _problem(study, registry, dtype))
+
     def _check(self) -> None:
-        """Build every default configuration once: what cannot be built is told before training."""
+        """What cannot be sampled or built is told before anything is written or trained."""
+        from tunekit.search import samplers
+
+        samplers.check(self.study)
+        most = 32 * (os.cpu_count() or 1)
+        if self.study.workers > most:
+            raise StudyError(
+                f"{self.study.workers} worker processes are too many for this machine; expected "
+                f"at most {most}",
+                file=self.study.file,
+                key="study.workers",
+            )
         for configuration in self.study.space.defaults():
             try:
                 recipe = Recipe.of(configuration, self.registry, self.study.metric)
@@ -116,10 +129,14 @@ class Setting:
         space = self.study.space
         words = {f"space {name}": text for name, text in space.describe().items()}
         exact = hashlib.sha256(space.signature().encode()).hexdigest()[:16]
-        plugins = {f"plugin {_name(file.path)}": file.digest for file in self.registry.files}
+        sampler = {}
+        if self.study.sampler == "grid":
+            # A grid is gone through by its index: its points decide what is at which.
+            sampler["sampler (grid points)"] = str(self.study.sampler_options)
         return {
             **words,
-            **plugins,
+            **sampler,
+            **self._plugins(),
             "space (digest, all digits and the order of regularizers)": exact,
             "data (digest)": self.problem.digest,
             "study.metric": self.study.metric,
@@ -128,7 +145,6 @@ class Setting:
 
     def provenance(self) -> dict[str, Scalar]:
         """What a trial needs, besides its configuration, to be trained again to the same bits."""
-        plugins = {f"plugin.{_name(file.path)}": file.digest for file in self.registry.files}
         return {
             "seed": self.study.seed,
             "data_digest": self.problem.digest,
@@ -136,9 +152,38 @@ class Setting:
             "tunekit": tunekit.__version__,
             "numpy": np.__version__,
             "python": platform.python_version(),
-            **plugins,
+            **self._plugins(),
+        }
+
+    def _plugins(self) -> dict[str, str]:
+        """The version of each component in the space that did not come with tunekit.
+
+        A distribution's version, or the digest of a single file.
+        """
+        named = {("metric", self.study.metric)}
+        for parameter in self.study.space.parameters:
+            domain = parameter.domain
+            values = domain.values if isinstance(domain, Choices) else ()
+            if isinstance(domain, Fixed):
+                values = (domain.value,)
+            if parameter.name in KINDS:
+                named |= {(parameter.name, str(value)) for value in values}
+            elif parameter.name.startswith("regularizer.") and parameter.name.count(".") == 1:
+                named.add(("regularizer", parameter.name.partition(".")[2]))
+        owners = {key: self.registry.owner(*key) for key in sorted(named)}
+        return {
+            f"plugin {kind}.{name}": owner.version
+            for (kind, name), owner in owners.items()
+            if owner != BUILTIN
         }
 
 
-def _name(path: str) -> str:
-    return path.replace("\\", "/").rpartition("/")[2]
+def _problem(study: Study, registry: Registry, dtype: str) -> Problem:
+    options = DataOptions(**study.data.model_dump())
+    table = load_table(options, registry, study.folder, file=study.file)
+    try:
+        return prepare(table, options, seed=study.seed, dtype=dtype)
+    except DataError as error:
+        # What is wrong with the split is wrong in the study file, not in the data.
+        file = error.file or study.file
+        raise DataError(error.message, file=file, key=error.key) from None

@@ -101,6 +101,16 @@ class Failure:
     worker_died: bool = False
 
 
+def told(error: BaseException) -> str:
+    """An exception in one line, with the line of code that raised it."""
+    if isinstance(error, TunekitError):
+        return str(error)
+    lines = str(error).strip().splitlines() or ["no message"]
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}, line {frame.lineno}, in {frame.name}"
+    return f"{type(error).__name__}: {lines[0][:200]} ({place})"
+
+
 @dataclass(frozen=True)
 class Bench:
     """A worker's loaded plugins and data, to perform units with."""
@@ -112,14 +122,11 @@ class Bench:
     def perform(self, unit: Unit) -> Outcome | Failure:
         """Do a unit; whatever goes wrong in it becomes a `Failure`."""
         try:
-            return self._advance(unit)
-        except TunekitError as error:
-            return Failure(str(error), traceback.format_exc())
-        except Exception as error:
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            place = f"{Path(frame.filename).name}, line {frame.lineno}, in {frame.name}"
-            reason = f"{type(error).__name__}: {error} ({place})"
-            return Failure(reason, traceback.format_exc())
+            # What overflows ends as a diverged run, which says so in words.
+            with np.errstate(all="ignore"):
+                return self._advance(unit)
+        except (Exception, SystemExit) as error:
+            return Failure(told(error), traceback.format_exc())
 
     def _advance(self, unit: Unit) -> Outcome:
         begin = time.perf_counter()
