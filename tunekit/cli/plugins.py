@@ -32,6 +32,8 @@ def command(
     from tunekit.plugins import load
 
     registry = load(plugin or (), observers=True)
+    for left_out, reason in registry.broken.items():
+        sys.stderr.write(f"left out: {left_out}: {reason}\n")
     if name is None:
         components = [_described(registry, kind, n) for kind in KINDS for n in registry.names(kind)]
         if as_json:
@@ -52,7 +54,8 @@ def _find(registry: Registry, name: str) -> list[tuple[str, str]]:
     found = [(kind, n) for kind, n in known if name in (n, f"{kind}.{n}")]
     if not found:
         raise UnknownNameError(
-            f"no component is called {name!r}. {suggestion(name, {n for _, n in known})}"
+            f"no component is called {name!r}. "
+            + suggestion(name, {f"{kind}.{n}" if "." in name else n for kind, n in known})
         )
     return found
 
@@ -86,6 +89,7 @@ def _described(registry: Registry, kind: str, name: str) -> dict[str, Any]:
 def _print_list(registry: Registry, components: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console(highlight=False)
     for kind in KINDS:
@@ -98,23 +102,22 @@ def _print_list(registry: Registry, components: list[dict[str, Any]]) -> None:
         for component in components:
             if component["kind"] == kind:
                 owner = str(registry.owner(kind, component["name"]))
-                origin = "" if owner.startswith("tunekit ") else f"  [dim]({owner})[/dim]"
-                table.add_row(f"  {component['name']}", component["summary"] + origin)
+                origin = "" if owner.startswith("tunekit ") else f" ({owner})"
+                table.add_row(f"  {component['name']}", Text(component["summary"] + origin))
         if table.row_count:
             console.print(table)
             console.print()
-    for plugin, reason in registry.broken.items():
-        sys.stderr.write(f"left out: {plugin}: {reason}\n")
     console.print("One in detail: tunekit plugins NAME", style="dim")
 
 
 def _print_one(registry: Registry, kind: str, name: str) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(highlight=False)
     cls = _class(registry, kind, name)
-    console.print(f"[bold]{name}[/bold]  {kind}, from {registry.owner(kind, name)}")
+    console.print(f"[bold]{name}[/bold]  {kind}, from {escape(str(registry.owner(kind, name)))}")
     console.print()
     console.print(inspect.cleandoc(cls.__doc__ or ""), markup=False)
     console.print()

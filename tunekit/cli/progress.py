@@ -87,6 +87,7 @@ class Bars:
             # The rest of the line is the note's; the bars keep their width.
             TextColumn(
                 "{task.fields[note]}",
+                markup=False,
                 table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
             ),
             console=self._console,

@@ -35,31 +35,36 @@ def print_space(setting: Setting, *, as_json: bool) -> None:
             }
         )
         return
-    from rich.console import Console
-    from rich.table import Table
+    _print(setting)
 
-    console = Console(file=sys.stdout, highlight=False)
+
+def _print(setting: Setting) -> None:
     data, study = setting.data, setting.study
-    console.print(
-        f"[bold]{study.name}[/bold]: {data['rows']} rows, {data['features']} features, "
-        f"{data['task']}, {data['folds']} validation folds; {setting.direction} {study.metric}"
+    folds = f"{data['folds']} validation fold{'s' if data['folds'] != 1 else ''}"
+    sys.stdout.write(
+        f"{study.name}: {data['rows']} rows, {data['features']} features, {data['task']}, "
+        f"{folds}; {setting.direction} {study.metric}\n"
     )
     for title, is_searched in (("searched", True), ("fixed", False)):
-        table = Table(
-            title, "values", "default", "only when", box=None, header_style="bold", pad_edge=False
-        )
-        for p in parameters:
-            if isinstance(p.domain, Fixed) != is_searched:
-                default = show(p.default) if is_searched else ""
-                table.add_row(p.name, str(p.domain), default, _when(p))
-        if table.row_count:
-            console.print()
-            console.print(table)
-    console.print()
-    console.print(
-        f"{len(study.space.searched)} searched; sampler {study.sampler}, pruner {study.pruner}. "
-        "Nothing was trained."
+        rows = [
+            (p.name, str(p.domain), show(p.default) if is_searched else "", _when(p))
+            for p in study.space.parameters
+            if isinstance(p.domain, Fixed) != is_searched
+        ]
+        if rows:
+            _print_rows([(title, "values", "default" if is_searched else "", "only when"), *rows])
+    sys.stdout.write(
+        f"\n{len(study.space.searched)} searched; sampler {study.sampler}, pruner {study.pruner}. "
+        "Nothing was trained.\n"
     )
+
+
+def _print_rows(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    sys.stdout.write("\n")
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width)
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
 
 
 def _when(parameter: Parameter) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tunekit.cli.output import duration
@@ -104,9 +105,10 @@ def print_summary(
     console = console or Console(file=sys.stdout, highlight=False)
     numbers = counts(result.trials)
     told = ", ".join(f"{count} {state}" for state, count in numbers.items() if count)
+    how = f" ({told})" if told else ""
     console.print()
     console.print(
-        f"[bold]{info.name}[/bold]: {len(result.trials)} trials{f' ({told})' if told else ''} "
+        f"[bold]{escape(info.name)}[/bold]: {len(result.trials)} trials{how} "
         f"in {duration(result.seconds)}"
     )
     if result.best is None:
@@ -116,7 +118,7 @@ def print_summary(
     console.print(_ranking(info, result))
     console.print()
     _print_winner(console, info, result)
-    console.print(f"Look at all trials: [bold]{look}[/bold]", soft_wrap=True)
+    console.print(f"Look at all trials: [bold]{escape(look)}[/bold]", soft_wrap=True)
 
 
 def _ranking(info: StudyInfo, result: StudyResult) -> Table:

@@ -14,7 +14,7 @@ from tunekit.errors import InputError
 
 def command(
     study: StudyFile,
-    port: Annotated[int, typer.Option(help="The port to try first.")] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to try first.")] = 5000,
     browser: Annotated[
         bool, typer.Option(help="Open the page in a browser, where there is one.")
     ] = True,
