@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tunekit import (
     Activation,
+    ComponentError,
     InputError,
     Metric,
     Optimizer,
@@ -717,3 +718,29 @@ def test_smaller_is_better_where_the_metric_says_so() -> None:
     metric: Metric = run.recipe.metric
     assert not metric.larger_is_better
     assert run.score == min(run.checkpoint.metrics["val_log_loss"][1:])
+
+
+def test_an_activation_that_returns_another_shape_is_named() -> None:
+    class Narrow(Activation):
+        name = "narrow"
+
+        def forward(self, z: Array) -> Array:
+            return z[:, :1]
+
+        def backward(self, da: Array, z: Array, a: Array) -> Array:
+            return da
+
+    with pytest.raises(ComponentError, match=r"activation 'narrow': what forward returned has"):
+        begin(recipe("accuracy", activation=Narrow()), fold())
+
+
+def test_a_schedule_that_returns_no_number_is_named() -> None:
+    class Forgetful(Schedule):
+        name = "forgetful"
+
+        def factor(self, progress: Progress) -> float:
+            return None  # type: ignore[return-value]
+
+    run = begin(recipe("accuracy", schedule=Forgetful()), fold())
+    with pytest.raises(ComponentError, match="schedule 'forgetful': factor returned None"):
+        advance(run, 1)

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from tunekit.components import Array, Progress, Regularizer
+from tunekit.nn.checks import check_activation, checked_factor
 from tunekit.nn.network import Network
 from tunekit.nn.parameters import Layout
 from tunekit.nn.recipe import Recipe
@@ -28,12 +29,14 @@ def start(recipe: Recipe, fold: Fold, outputs: int, seed: np.random.SeedSequence
 
     Raises:
         InputError: The loss does not fit the targets.
+        ComponentError: The activation returned something unusable.
     """
     # Children are made by key, not by `spawn`, which would count them in `seed` itself.
     initial, shuffle, noise = (
         np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, i)))
         for i in range(3)
     )
+    check_activation(recipe.activation, recipe.dtype)
     layout = layout_of(recipe, fold, outputs)
     weights, running = _untrained(recipe, layout, copy.deepcopy(initial))
     slots = Update.initial_state(recipe.optimizer, layout, weights)
@@ -228,7 +231,7 @@ class _Training:
             checkpoint.step / steps,
             [sign * score for score in scores] if recipe.schedule.every == "epoch" else (),
         )
-        return float(recipe.schedule.factor(progress))
+        return checked_factor(recipe.schedule, recipe.schedule.factor(progress))
 
     def measured(self) -> Run:
         """The run with its untrained network measured."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from tunekit.components import Array, Optimizer, Regularizer, State, Step
 from tunekit.errors import ComponentError
+from tunekit.nn.checks import check_array
 from tunekit.nn.parameters import Layout
 
 # Elements of a block: its parameters, gradient, slots and temporaries stay in the cache, which
@@ -163,38 +164,28 @@ class Update:
             block.state[name] = block.kept[name]
 
     def _check(self, direction: object, block: Block) -> None:
-        self._check_array("its direction", direction, block.w)
+        rule = f"optimizer {self.optimizer.name!r}"
+        check_array(f"{rule}: its direction", direction, block.w)
         for slot, kept in block.kept.items():
-            self._check_array(f"state[{slot!r}]", block.state.get(slot), kept)
+            check_array(f"{rule}: state[{slot!r}]", block.state.get(slot), kept)
         for name, value in block.state.items():
             # The trainer could not tell such an array from its own: it might be `g` itself.
             if name not in block.kept and isinstance(value, np.ndarray):
                 raise ComponentError(
-                    f"optimizer {self.optimizer.name!r}: state[{name!r}] is an array, but was none "
+                    f"{rule}: state[{name!r}] is an array, but was none "
                     "before the first step; name it in `slots` or make it in `initial_state`"
                 )
-
-    def _check_array(self, what: str, found: object, expected: Array) -> None:
-        name = f"optimizer {self.optimizer.name!r}: {what}"
-        if not isinstance(found, (np.ndarray, np.generic)):
-            raise ComponentError(
-                f"{name} is {type(found).__name__}; expected an array of shape {expected.shape}"
-            )
-        if found.shape != expected.shape:
-            raise ComponentError(f"{name} has shape {found.shape}; expected {expected.shape}")
-        if found.dtype != expected.dtype:
-            raise ComponentError(
-                f"{name} has dtype {found.dtype}; expected {expected.dtype}. A numpy float64 "
-                "number in a formula turns everything into float64; use Python floats"
-            )
 
     def evaluation_weights(self) -> Array | None:
         """The parameters to evaluate, or None where they are the trained ones."""
         if type(self.optimizer).evaluation_weights is Optimizer.evaluation_weights:
             return None
+        rule = f"optimizer {self.optimizer.name!r}"
         weights = np.empty_like(self.parameters)
         for block in self.blocks:
             evaluated = self.optimizer.evaluation_weights(block.w_shown, block.state)
-            self._check_array("its evaluation weights", evaluated, block.w)
+            check_array(
+                f"optimizer {self.optimizer.name!r}: its evaluation weights", evaluated, block.w
+            )
             weights[block.start : block.start + block.w.size] = np.reshape(evaluated, -1)
         return weights
