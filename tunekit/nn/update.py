@@ -184,8 +184,6 @@ class Update:
         weights = np.empty_like(self.parameters)
         for block in self.blocks:
             evaluated = self.optimizer.evaluation_weights(block.w_shown, block.state)
-            check_array(
-                f"optimizer {self.optimizer.name!r}: its evaluation weights", evaluated, block.w
-            )
+            check_array(f"{rule}: its evaluation weights", evaluated, block.w)
             weights[block.start : block.start + block.w.size] = np.reshape(evaluated, -1)
         return weights
