@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Run the ``tunekit`` command and leave with its exit code."""
-    # Imported here: a worker process that finds this module as its parent's main needs none of it.
-    from tunekit.cli.app import run
+    try:
+        # Imported here, so that Ctrl-C in the first moments is told as at any other time.
+        from tunekit.cli.app import run
 
-    raise SystemExit(run())
+        code = run()
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        code = 130
+    raise SystemExit(code)
