@@ -103,7 +103,7 @@ class WorkerProcess:
             except Exception:
                 code = self._process.wait()
                 told = f"signal {-code}" if code < 0 else f"exit code {code}"
-                arrivals.put((self, Failure(f"the worker process died ({told})", "", True)))
+                arrivals.put((self, Failure(f"the worker process died ({told})", worker_died=True)))
                 return
             arrivals.put((self, answer))
 

@@ -92,12 +92,10 @@ class Failure:
 
     Attributes:
         reason: What happened, in one sentence.
-        details: The traceback, for whoever wrote the component; empty if there is none.
         worker_died: Whether the process was lost, so that trying again may help.
     """
 
     reason: str
-    details: str = ""
     worker_died: bool = False
 
 
@@ -126,7 +124,7 @@ class Bench:
             with np.errstate(all="ignore"):
                 return self._advance(unit)
         except (Exception, SystemExit) as error:
-            return Failure(told(error), traceback.format_exc())
+            return Failure(told(error))
 
     def _advance(self, unit: Unit) -> Outcome:
         begin = time.perf_counter()
