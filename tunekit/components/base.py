@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, dataclass_transform
 
 import numpy.typing as npt
 
+from tunekit.components.settings import check_settings
 from tunekit.errors import HyperparameterError, PluginError, suggestion
 from tunekit.space import Declaration, Hyperparameter, Scalar
 
@@ -32,6 +33,7 @@ class Component(ABC):  # noqa: B024 (the kinds are abstract, each in its own met
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        check_settings(cls)
         declared = _declare(cls)
         dataclasses.dataclass(frozen=True, kw_only=True)(cls)
         cls._hyperparameters = {**cls._hyperparameters, **declared}

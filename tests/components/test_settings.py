@@ -1,0 +1,34 @@
+"""What a kind's class attributes may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tunekit import Activation, Loss, Optimizer, PluginError
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "message"),
+    [
+        (Optimizer, {"scope": "tensors"}, r"Mine.scope = 'tensors' .* Did you mean 'tensor'\?"),
+        (Optimizer, {"slots": ("m")}, r"Mine.slots = 'm' is a text; expected a tuple, \('m',\)"),
+        (Optimizer, {"slots": ["m"]}, r"Mine.slots = \['m'\]; expected a tuple of texts"),
+        (Optimizer, {"slots": ("m", 1)}, r"Mine.slots = \('m', 1\): 1; expected a text"),
+        (Loss, {"targets": "onehot"}, r"Mine.targets = 'onehot' .* Did you mean 'one-hot'\?"),
+        (Loss, {"tasks": ("clasification",)}, r"Did you mean 'classification'\?"),
+        (Activation, {"gain": "2"}, r"Mine.gain = '2'; expected a number"),
+        (Activation, {"name": 3}, r"Mine.name = 3; expected a text"),
+    ],
+)
+def test_a_setting_that_means_nothing_is_an_error(
+    kind: type, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(PluginError, match=message):
+        type("Mine", (kind,), settings)
+
+
+def test_a_gain_may_be_a_whole_number_or_depend_on_hyperparameters() -> None:
+    type("Mine", (Activation,), {"gain": 2})
+    type("Mine", (Activation,), {"gain": property(lambda self: 2.0)})

@@ -1,0 +1,59 @@
+"""The class attributes of a kind, such as an optimizer's `scope`: what they may be."""
+
+from __future__ import annotations
+
+import functools
+import typing
+from typing import Any, Literal
+
+from tunekit.errors import PluginError, suggestion
+
+_WORDS = {str: "a text", bool: "True or False", float: "a number"}
+
+
+def check_settings(cls: type) -> None:
+    """Refuse settings that mean nothing; they would be passed over in silence.
+
+    Raises:
+        PluginError: One has a value that its kind does not know.
+    """
+    kind = next(base for base in cls.__mro__ if base.__module__.startswith("tunekit.components."))
+    if kind is cls:
+        return
+    for name, wanted in _settings(kind).items():
+        if name in vars(cls) and not _fits(vars(cls)[name], wanted):
+            raise PluginError(f"{cls.__name__}.{name} = {_told(vars(cls)[name], wanted)}")
+
+
+@functools.cache
+def _settings(kind: type) -> dict[str, Any]:
+    """The types of a kind's class variables."""
+    hints = typing.get_type_hints(kind)
+    variables = {n: h for n, h in hints.items() if typing.get_origin(h) is typing.ClassVar}
+    return {n: typing.get_args(h)[0] for n, h in variables.items() if not n.startswith("_")}
+
+
+def _fits(value: object, wanted: Any) -> bool:
+    if typing.get_origin(wanted) is Literal:
+        return value in typing.get_args(wanted)
+    if typing.get_origin(wanted) is tuple:
+        of = typing.get_args(wanted)[0]
+        return isinstance(value, tuple) and all(_fits(item, of) for item in value)
+    # A number may be a whole one, or a property that depends on hyperparameters.
+    return isinstance(value, (float, int, property) if wanted is float else wanted)
+
+
+def _told(value: object, wanted: Any) -> str:
+    """What was found, and what was expected."""
+    if typing.get_origin(wanted) is Literal:
+        hint = suggestion(str(value), map(str, typing.get_args(wanted)))
+        return f"{value!r} is not a choice. {hint}"
+    if typing.get_origin(wanted) is not tuple:
+        return f"{value!r}; expected {_WORDS[wanted]}"
+    if isinstance(value, str):
+        return f"{value!r} is a text; expected a tuple, ({value!r},)"
+    of = typing.get_args(wanted)[0]
+    if isinstance(value, tuple):
+        wrong = next(item for item in value if not _fits(item, of))
+        return f"{value!r}: {_told(wrong, of)}"
+    return f"{value!r}; expected a tuple of texts"
