@@ -1,5 +1,10 @@
 """Plug your own optimizer, activation or schedule into a numpy trainer, and search it."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from tunekit.components import (
     Activation,
     Array,
@@ -39,6 +44,9 @@ from tunekit.records import (
     TestScore,
 )
 from tunekit.space import Choice, Flag, Float, Int
+
+if TYPE_CHECKING:
+    from tunekit.api import search_study
 
 __version__ = "0.1.0"
 
@@ -80,4 +88,16 @@ __all__ = [
     "WorkError",
     "__version__",
     "hookimpl",
+    "search_study",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what a search needs only when it is asked for; plugins do without."""
+    if name == "search_study":
+        return importlib.import_module("tunekit.api").search_study
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), "search_study"]

@@ -284,3 +284,11 @@ class StudyResult:
     test: TestScore | None = None
     seconds: float = 0.0
     training_seconds: float = 0.0
+
+    @property
+    def why_failed(self) -> str:
+        """Why no trial was completed, in words."""
+        reasons = [trial.reason for trial in self.trials if trial.state == "failed"]
+        if not reasons:
+            return "no trial was completed"
+        return f"all {len(reasons)} trials failed, the first one because: {reasons[0]}"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tunekit.data.store import save
+from tunekit.plugins import Packed
 from tunekit.search.engines import Pool
 from tunekit.search.setting import Setting
 from tunekit.search.units import Failure, Outcome, Unit, Workshop
@@ -26,7 +27,7 @@ def workshop(make: Make, tmp_path: Path) -> Workshop:
     folder = tmp_path / "data"
     folder.mkdir()
     save(setting.problem, folder)
-    return Workshop(folder, setting.registry.files, "accuracy", 0)
+    return Workshop(folder, Packed.of(setting.registry), "accuracy", 0)
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_what_a_plugin_prints_does_not_reach_the_answers(
     folder = tmp_path / "noisy-data"
     folder.mkdir()
     save(setting.problem, folder)
-    pool = Pool(Workshop(folder, setting.registry.files, "accuracy", 0), 1)
+    pool = Pool(Workshop(folder, Packed.of(setting.registry), "accuracy", 0), 1)
     try:
         pool.submit(0, Unit(setting.study.space.defaults()[0], 0, (0, 0), 1))
         arrived = pool.wait()

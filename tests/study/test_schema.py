@@ -32,7 +32,7 @@ def told(text: str) -> str:
         ("[study]\nepochs = 5\n", "4: study.epochs: unknown key. Did you mean [train] epochs?"),
         (
             "[plugins]\nzzz = 5\n",
-            "4: plugins.zzz: unknown key. Known: files.",
+            "4: plugins.zzz: unknown key. Known: disabled, files.",
         ),
         (
             "[space.network]\ndepth = 5\n",
@@ -168,5 +168,5 @@ def _definition(reference: dict[str, str]) -> str:
 
 
 def test_tables_list_their_keys() -> None:
-    assert tables()["plugins"] == ["files"]
+    assert tables()["plugins"] == ["files", "disabled"]
     assert "train.epochs" in known_keys()

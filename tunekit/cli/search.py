@@ -58,6 +58,7 @@ def command(
 
     Every finished trial is recorded at once: Ctrl-C keeps it, and the same command resumes.
     """
+    from tunekit.search.recall import recalled
     from tunekit.study.study import load_study
 
     opened, registry = load_study(
@@ -67,6 +68,7 @@ def command(
         trials=trials,
         timeout=timeout,
         workers=workers,
+        recalled=recalled,
     )
     from tunekit.search.setting import Setting
 
@@ -94,7 +96,7 @@ def _search(setting: Setting, path: str, *, fresh: bool, as_json: bool) -> Study
             watcher.stop()
     info, result = search.info, search.result
     if result.status == "failed":
-        raise WorkError(_why_all_failed(result), file=info.file)
+        raise WorkError(result.why_failed, file=info.file)
     if as_json:
         print_json(summary.as_json(info, result, _in_mlflow(info), asdict(search.seconds)))
     else:
@@ -132,10 +134,3 @@ def _program() -> str:
     with suppress(ValueError):
         return shlex.quote(str(Path(sys.argv[0]).relative_to(Path.cwd())))
     return shlex.quote(sys.argv[0])
-
-
-def _why_all_failed(result: StudyResult) -> str:
-    reasons = [trial.reason for trial in result.trials if trial.state == "failed"]
-    if not reasons:
-        return "no trial was completed"
-    return f"all {len(reasons)} trials failed, the first one because: {reasons[0]}"

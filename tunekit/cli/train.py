@@ -64,6 +64,7 @@ def command(
 
     Nothing is recorded.
     """
+    from tunekit.search.recall import recalled
     from tunekit.study.study import load_study
 
     if explain and lr_range:
@@ -76,7 +77,9 @@ def command(
         )
     if explain or lr_range:
         picture = place(output, study, "step" if explain else "lr_range")
-    opened, registry = load_study(study, set_=set_ or (), plugins=plugin or ())
+    opened, registry = load_study(
+        study, set_=set_ or (), plugins=plugin or (), recalled=recalled
+    )
     from tunekit.search import replay
     from tunekit.search.setting import Setting
 

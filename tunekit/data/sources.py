@@ -16,7 +16,7 @@ import numpy.typing as npt
 from tunekit.components import Dataset
 from tunekit.data.columns import text_of
 from tunekit.data.options import DataOptions
-from tunekit.errors import DataError, suggestion
+from tunekit.errors import DataError, PluginError, suggestion
 from tunekit.plugins import Registry
 from tunekit.records import Table
 
@@ -58,7 +58,8 @@ def _load(options: DataOptions, registry: Registry, folder: Path) -> Table:
     prefix, _, name = source.partition(":")
     if prefix == "openml":
         return _from_openml(name, options)
-    if prefix == "sklearn" or source in registry.names(Dataset.kind):
+    claimed = (Dataset.kind, source) in registry.contested
+    if prefix == "sklearn" or source in registry.names(Dataset.kind) or claimed:
         for key in ("target", "weight"):
             if getattr(options, key) is not None:
                 raise DataError(
@@ -71,7 +72,8 @@ def _load(options: DataOptions, registry: Registry, folder: Path) -> Table:
     known = [*registry.names(Dataset.kind), *(f"sklearn:{name}" for name in SKLEARN)]
     raise DataError(
         f"no data set is called {source!r}. {suggestion(source, known)} "
-        "Or give the path of a .csv or .parquet file, or openml:ID",
+        "Or give the path of a .csv or .parquet file, or openml:ID."
+        f"{registry.who_may_have(Dataset.kind, source)}",
         key="data.source",
     )
 
@@ -128,7 +130,10 @@ def _from_openml(name: str, options: DataOptions) -> Table:
 
 
 def _from_plugin(name: str, registry: Registry) -> Table:
-    dataset = registry.find(Dataset, name)
+    try:
+        dataset = registry.find(Dataset, name)
+    except PluginError as error:
+        raise DataError(error.message, key="data.source") from None
     try:
         table: object = dataset().load()
     except Exception as error:

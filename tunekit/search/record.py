@@ -14,8 +14,9 @@ import sqlalchemy.exc
 from optuna.trial import FrozenTrial, TrialState
 
 from tunekit.errors import StudyError, WorkError
-from tunekit.plugins import PluginFile
+from tunekit.plugins import Owner, PluginFile
 from tunekit.records import Curve, Diagnosis, FinishedTrial, State
+from tunekit.search.recall import OWNERS
 from tunekit.search.setting import Direction
 from tunekit.study.addresses import sqlite_file
 from tunekit.study.study import Study
@@ -124,6 +125,12 @@ class Record:
                 "(the old trials are kept under a dated name).",
                 file=self._study.file,
             )
+
+    def remember(self, owners: Mapping[str, Owner]) -> None:
+        """Keep who brought the components that did not come with tunekit, for `recalled`."""
+        kept = {name: dataclasses.asdict(owner) for name, owner in owners.items()}
+        if self.optuna.user_attrs.get(OWNERS, {}) != kept:
+            self.optuna.set_user_attr(OWNERS, kept)
 
     @classmethod
     def existing(cls, study: Study) -> Record | None:

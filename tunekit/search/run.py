@@ -13,6 +13,7 @@ import optuna
 
 from tunekit.data.store import save
 from tunekit.errors import WorkError
+from tunekit.plugins import Packed
 from tunekit.records import Finalist, FinishedTrial, StudyInfo, StudyResult, TestScore
 from tunekit.search.asking import Asker
 from tunekit.search.coordinator import Coordinator, Limits
@@ -90,6 +91,7 @@ def run_search(setting: Setting, *, fresh: bool = False) -> Search:
         with seconds.measured("stores"):
             record = Record(setting.study, fresh=fresh)
             record.check(setting.direction, setting.signature(), setting.registry.files)
+            record.remember(setting.owners())
         # Workers start while this process is busy with the observers' stores.
         engine = make_engine(setting, Path(folder))
         try:
@@ -112,7 +114,7 @@ def make_engine(setting: Setting, folder: Path) -> Engine:
     """
     save(setting.problem, folder)
     study = setting.study
-    workshop = Workshop(folder, setting.registry.files, study.metric, study.seed)
+    workshop = Workshop(folder, Packed.of(setting.registry), study.metric, study.seed)
     if not study.workers:
         return InProcess(workshop)
     most = max(study.trials or study.workers, study.finalists * study.final_seeds, 1)

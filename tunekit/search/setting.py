@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 import tunekit
-from tunekit.components import KINDS, Loss, Metric
+from tunekit.components import KINDS, Dataset, Loss, Metric
 from tunekit.data.options import DataOptions
 from tunekit.data.prepare import prepare
 from tunekit.data.sources import load_table
@@ -21,7 +21,7 @@ from tunekit.nn.checks import check_size
 from tunekit.nn.recipe import Recipe
 from tunekit.nn.run import layout_of
 from tunekit.nn.targets import Encoding
-from tunekit.plugins import BUILTIN, Registry
+from tunekit.plugins import BUILTIN, Owner, Registry
 from tunekit.records import Problem
 from tunekit.space import Choices, Fixed, Interval, Scalar
 from tunekit.study.study import Study, for_task
@@ -174,9 +174,17 @@ class Setting:
     def _plugins(self) -> dict[str, str]:
         """The version of each component in the space that did not come with tunekit.
 
-        A distribution's version, or the digest of a single file.
+        A distribution's version, or the digest of a single file or object.
         """
+        data = f"{Dataset.kind}.{self.study.data.source}"  # it has a digest of its own
+        owners = self.owners()
+        return {f"plugin {name}": o.version for name, o in owners.items() if name != data}
+
+    def owners(self) -> dict[str, Owner]:
+        """Who brought the study's components, by kind and name, as far as it was not tunekit."""
         named = {("metric", self.study.metric)}
+        if self.study.data.source in self.registry.names(Dataset.kind):
+            named.add((Dataset.kind, self.study.data.source))
         for parameter in self.study.space.parameters:
             domain = parameter.domain
             values = domain.values if isinstance(domain, Choices) else ()
@@ -187,11 +195,7 @@ class Setting:
             elif parameter.name.startswith("regularizer.") and parameter.name.count(".") == 1:
                 named.add(("regularizer", parameter.name.partition(".")[2]))
         owners = {key: self.registry.owner(*key) for key in sorted(named)}
-        return {
-            f"plugin {kind}.{name}": owner.version
-            for (kind, name), owner in owners.items()
-            if owner != BUILTIN
-        }
+        return {".".join(key): owner for key, owner in owners.items() if owner != BUILTIN}
 
 
 def _problem(study: Study, registry: Registry, dtype: str) -> Problem:

@@ -15,13 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tunekit import plugins
 from tunekit.data.store import open_saved
 from tunekit.errors import TunekitError
 from tunekit.nn.recipe import Recipe
 from tunekit.nn.run import Checkpoint, Run
 from tunekit.nn.training import advance, score_on, start
-from tunekit.plugins import PluginFile, Registry
+from tunekit.plugins import Packed, Registry
 from tunekit.records import Diagnosis, Fold, Problem
 from tunekit.space import Scalar
 
@@ -35,19 +34,19 @@ class Workshop:
 
     Attributes:
         data: Folder of the saved problem.
-        plugin_files: Single-file plugins, as text.
+        plugins: What to load besides the built-ins.
         metric: The objective's name.
         seed: The study's seed.
     """
 
     data: Path
-    plugin_files: tuple[PluginFile, ...]
+    plugins: Packed
     metric: str
     seed: int
 
     def open(self) -> Bench:
         """Load the plugins and the data."""
-        return Bench(self, plugins.load(self.plugin_files), open_saved(self.data))
+        return Bench(self, self.plugins.load(), open_saved(self.data))
 
 
 @dataclass(frozen=True)

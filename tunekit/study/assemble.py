@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunekit.components import KINDS, Component, Task, averages_weights
-from tunekit.errors import UnknownNameError, suggestion
+from tunekit.errors import InputError, suggestion
 from tunekit.plugins import Registry
 from tunekit.space import Choices, Domain, Fixed, Scalar
 from tunekit.study.schema import Document, SpaceTable
@@ -80,7 +80,7 @@ class Assembly:
             raise self.source.error(f"expected a name (text), got {name!r}", key)
         try:
             return self.registry.find(KINDS[kind], name)
-        except UnknownNameError as error:
+        except InputError as error:
             raise self.source.error(error.message, key) from None
 
     def _check_task(self, kind: str, components: list[type[Component]]) -> None:

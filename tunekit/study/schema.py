@@ -1,7 +1,7 @@
 """The study file's schema: its tables, keys, types and defaults.
 
 What may be searched is left to the value rule (`tunekit.space.domain_from`); all else is typed
-here. ``Document.model_json_schema()`` is the schema for editors.
+here. `json_schema` adds the components there are, for editors.
 """
 
 from __future__ import annotations
@@ -16,39 +16,9 @@ from tunekit.errors import suggestion
 from tunekit.study.settings import NETWORK, TRAIN
 from tunekit.study.source import Source
 
-
-def _one_or_several(kind: str) -> list[dict[str, Any]]:
-    return [{"type": kind}, {"type": "array", "items": {"type": kind}, "minItems": 1}]
-
-
-_RANGE = {
-    "type": "object",
-    "properties": {
-        "low": {"type": "number"},
-        "high": {"type": "number"},
-        "log": {"type": "boolean"},
-        "step": {"type": "number", "exclusiveMinimum": 0},
-    },
-    "additionalProperties": False,
-}
-Number = Annotated[object, WithJsonSchema({"anyOf": [*_one_or_several("number"), _RANGE]})]
-Whole = Annotated[object, WithJsonSchema({"anyOf": _one_or_several("integer")})]
-Text = Annotated[object, WithJsonSchema({"anyOf": _one_or_several("string")})]
-Switch = Annotated[object, WithJsonSchema({"anyOf": _one_or_several("boolean")})]
-Anything = Annotated[
-    object,
-    WithJsonSchema(
-        {
-            "anyOf": [
-                *_one_or_several("number"),
-                *_one_or_several("string"),
-                *_one_or_several("boolean"),
-                _RANGE,
-            ]
-        }
-    ),
-]
-Overrides = dict[str, dict[str, Anything]]
+Searched = object
+"""What the value rule takes: ``json_schema`` describes it by the setting's own limits."""
+Overrides = dict[str, dict[str, Searched]]
 """Hyperparameters by component: what replaces the component's own search ranges."""
 
 
@@ -73,7 +43,9 @@ class StudyTable(Table):
     """Objective on validation data; accuracy, micro_f1 or rmse if left out, by the task."""
     trials: int | None = Field(default=None, ge=1)
     """The record's total; 50 if there is no timeout either."""
-    timeout: Annotated[object, WithJsonSchema({"type": ["string", "number"]})] = None
+    timeout: Annotated[
+        object, WithJsonSchema({"type": ["string", "number"], "exclusiveMinimum": 0})
+    ] = None
     """Time of one run of the search: ``"10m"``, ``"1h30m"``, or a number of seconds."""
     seed: int = Field(default=0, ge=0)
     """What all randomness derives from."""
@@ -83,7 +55,7 @@ class StudyTable(Table):
     """How many of the best configurations are trained again at the end."""
     final_seeds: int = Field(default=3, ge=1)
     """On how many fresh seeds."""
-    storage: str | None = Field(default=None, min_length=1)
+    storage: str | None = Field(default=None, min_length=1, json_schema_extra={"pattern": "://"})
     """SQLAlchemy address of the record; optuna.db beside the study file if left out."""
 
 
@@ -96,10 +68,11 @@ class DataTable(Table):
         object,
         WithJsonSchema(
             {
-                "anyOf": [
-                    {"type": "string", "minLength": 1},
-                    {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
-                ]
+                "type": ["string", "array"],
+                "minLength": 1,
+                "items": {"type": "string", "minLength": 1},
+                "minItems": 1,
+                "uniqueItems": True,
             }
         ),
     ] = None
@@ -122,54 +95,52 @@ class DataTable(Table):
 class TrainTable(Table):
     """How one network is trained."""
 
-    epochs: Whole = TRAIN["epochs"].default
+    epochs: Searched = TRAIN["epochs"].default
     """Passes over the training rows: one value, or a list."""
-    batch_size: Number = TRAIN["batch_size"].default
+    batch_size: Searched = TRAIN["batch_size"].default
     """Rows of a mini-batch."""
-    patience: Number = TRAIN["patience"].default
+    patience: Searched = TRAIN["patience"].default
     """Epochs without improvement after which training stops; 0 never stops early."""
-    warmup: Number = TRAIN["warmup"].default
+    warmup: Searched = TRAIN["warmup"].default
     """Share of the steps over which the learning rate rises from 0."""
-    class_weights: Text = TRAIN["class_weights"].default
+    class_weights: Searched = TRAIN["class_weights"].default
     """``"balanced"`` weighs the classes in the training loss as if each had as many rows as the
     others; ``"none"`` does not."""
-    dtype: Annotated[object, WithJsonSchema({"enum": list(TRAIN["dtype"].choices or ())})] = TRAIN[
-        "dtype"
-    ].default
+    dtype: Searched = TRAIN["dtype"].default
     """Precision; not searched."""
 
 
 class NetworkTable(Table):
     """The network: `depth` and `width`, or `hidden`."""
 
-    depth: Number = NETWORK["depth"].default
+    depth: Searched = NETWORK["depth"].default
     """Number of hidden layers."""
-    width: Number = NETWORK["width"].default
+    width: Searched = NETWORK["width"].default
     """Units of every hidden layer."""
-    hidden: Text = None
+    hidden: Searched = None
     """Units of each hidden layer, such as ``"128-64"``; ``"none"`` for a linear model."""
-    normalization: Text = NETWORK["normalization"].default
+    normalization: Searched = NETWORK["normalization"].default
     """``"none"``, ``"batch"``, ``"layer"`` or ``"rms"``, of every hidden layer."""
-    residual: Switch = NETWORK["residual"].default
+    residual: Searched = NETWORK["residual"].default
     """Whether hidden layers of equal width add their input to their output."""
-    input_scaling: Switch = NETWORK["input_scaling"].default
+    input_scaling: Searched = NETWORK["input_scaling"].default
     """Whether each input is multiplied with a trained number."""
 
 
 class SearchTable(Table):
     """The components to choose among."""
 
-    optimizer: Text = "adam"
+    optimizer: Searched = "adam"
     """Update rules."""
-    activation: Text = "relu"
+    activation: Searched = "relu"
     """Activations of all hidden layers."""
-    schedule: Text = "constant"
+    schedule: Searched = "constant"
     """Courses of the learning rate."""
     regularizers: list[str] = []
     """Each is searched on or off; they act in this order."""
-    initializer: Text = "he_normal"
+    initializer: Searched = "he_normal"
     """How weights are drawn at the start."""
-    loss: Text = None
+    loss: Searched = None
     """What training descends on; cross_entropy, multilabel_cross_entropy or squared_error if left
     out, by the task."""
 
@@ -178,11 +149,17 @@ class SpaceTable(Table):
     """Search ranges that replace the components' own, by kind, component and hyperparameter."""
 
     optimizer: Overrides = {}
+    """Update rules, each with what replaces its own values and ranges."""
     activation: Overrides = {}
+    """Activations, each with what replaces its own values and ranges."""
     schedule: Overrides = {}
+    """Courses of the learning rate, each with what replaces its own values and ranges."""
     regularizer: Overrides = {}
+    """Regularizers, each with what replaces its own values and ranges."""
     initializer: Overrides = {}
+    """Initializers, each with what replaces its own values and ranges."""
     loss: Overrides = {}
+    """Losses, each with what replaces its own values and ranges."""
 
 
 class SamplerTable(Table):
@@ -212,16 +189,20 @@ class PrunerTable(Table):
 
 
 class PluginsTable(Table):
-    """Single-file plugins."""
+    """Plugins besides the installed ones, and without some of these."""
 
     files: list[str] = []
-    """Paths relative to the study file."""
+    """Single-file plugins: paths relative to the study file."""
+    disabled: list[str] = []
+    """Installed plugins that are left alone, by the names of their entry points."""
 
 
 class MlflowTable(Table):
     """Where MLflow keeps its view of the study."""
 
-    tracking_uri: str | None = Field(default=None, min_length=1)
+    tracking_uri: str | None = Field(
+        default=None, min_length=1, json_schema_extra={"pattern": "://|^databricks"}
+    )
     """MLflow's address; MLFLOW_TRACKING_URI, or mlflow.db beside the study file, if left out."""
     experiment: str | None = Field(default=None, min_length=1)
     """The experiment's name; the study's name if left out."""

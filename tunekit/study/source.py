@@ -122,18 +122,39 @@ def assign(
     Raises:
         StudyError: An assignment has no key or no value, or its key does not exist.
     """
-    option = "--set"
+    values = {}
     for text in assignments:
         path, equals, value = text.partition("=")
-        path = path.strip()
-        if not (equals and path):
-            raise StudyError(f"expected KEY=VALUE, got {text!r}", file=option)
+        if not (equals and path.strip()):
+            raise StudyError(f"expected KEY=VALUE, got {text!r}", file="--set")
+        values[path.strip()] = _toml_value(value)
+    return change(content, values, known, "--set")
+
+
+def change(
+    content: dict[str, Any], values: Mapping[str, object], known: Sequence[str], option: str
+) -> dict[str, str]:
+    """Replace values in the content of a study file.
+
+    Args:
+        content: The file's tables; changed in place.
+        values: The new values, by the keys' paths.
+        known: The paths of the keys that a study file may have.
+        option: What the values came with.
+
+    Returns:
+        The changed paths, each with `option`.
+
+    Raises:
+        StudyError: There is no such key.
+    """
+    for path, value in values.items():
         is_known = any(_is_within(path, key) for key in known)
         if not (is_known or path.startswith("space.")):
             hint = suggestion(path, known)
             raise StudyError(f"there is no such key. {hint}", file=option, key=path)
-        put(content, path, _toml_value(value), option)
-    return {text.partition("=")[0].strip(): option for text in assignments}
+        put(content, path, value, option)
+    return dict.fromkeys(values, option)
 
 
 def put(content: dict[str, Any], path: str, value: object, option: str) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 from tunekit import plugins as plugin_manager
 from tunekit.components import Component, Loss, Metric, Task
-from tunekit.errors import StudyError, UnknownNameError, suggestion
-from tunekit.plugins import PluginFile, Registry
+from tunekit.errors import InputError, StudyError, suggestion
+from tunekit.plugins import PluginFile, Registry, named_files
 from tunekit.space import Choices, Fixed, Interval, Scalar
 from tunekit.study.addresses import absolute, sqlite_file
 from tunekit.study.assemble import Assembly, unfit
@@ -26,10 +27,13 @@ from tunekit.study.schema import (
     known_keys,
     validated,
 )
-from tunekit.study.source import Source, assign, put, read
+from tunekit.study.source import Source, assign, change, put, read
 from tunekit.study.space import Space
 
 logger = logging.getLogger("tunekit")
+
+Recall = Callable[[str, str, str, str], str | None]
+"""Who brought a component: told from the record's address, the study's name, kind and name."""
 
 DEFAULT_TRIALS = 50
 DEFAULT_VALIDATION = 0.25
@@ -119,20 +123,26 @@ def load_study(
     path: str | Path,
     *,
     set_: Sequence[str] = (),
+    changes: Mapping[str, object] | None = None,
     plugins: Sequence[str] = (),
+    objects: Sequence[object] = (),
     trials: int | None = None,
     timeout: str | float | None = None,
     workers: int | None = None,
+    recalled: Recall | None = None,
 ) -> tuple[Study, Registry]:
     """Read a study file and load its plugins.
 
     Args:
         path: The study file.
         set_: Changes to the file, ``"train.epochs=5"``.
+        changes: Likewise, ``{"train.epochs": 5}``.
         plugins: Further single-file plugins, relative to the current folder.
+        objects: Plugins that are objects: component classes, or what has hook implementations.
         trials: Replaces the file's ``study.trials``.
         timeout: Replaces the file's ``study.timeout``.
         workers: Replaces the file's ``study.workers``.
+        recalled: Who brought the components of a study's record, for those that are gone.
 
     Returns:
         The study, and the registry that its components are in.
@@ -143,6 +153,7 @@ def load_study(
     """
     source, content = read(path)
     options = assign(content, set_, known_keys())
+    options |= change(content, changes or {}, known_keys(), "changes")
     given = {"trials": trials, "timeout": timeout, "workers": workers}
     for key, value in given.items():
         if value is not None:
@@ -155,11 +166,20 @@ def load_study(
     sampler_options = _options("sampler", document.sampler, source)
     pruner_options = _options("pruner", document.pruner, source)
     storage, tracking_uri = _storage(document, source), _tracking_uri(document, source)
-    registry = plugin_manager.load(_plugin_files(document, source, plugins), observers=True)
+    name = document.study.name or source.path.stem
+    registry = plugin_manager.load(
+        plugin_files(document.plugins.files, source, plugins),
+        objects=objects,
+        disabled=document.plugins.disabled,
+        observers=True,
+    )
+    if recalled is not None:
+        registry.recall = partial(recalled, storage, name)
+    for left_out in registry.left_out:
+        logger.warning("left out: %s", left_out)
     _check_metric(document, source, registry)
     space = Assembly(document, registry, source).space()
     _check_rungs(document, source, space)
-    name = document.study.name or source.path.stem
     store = sqlite_file(tracking_uri)
     study = Study(
         name=name,
@@ -293,26 +313,36 @@ def _tracking_uri(document: Document, source: Source) -> str:
     return absolute(given, source.folder)
 
 
-def _plugin_files(document: Document, source: Source, more: Sequence[str]) -> list[PluginFile]:
-    """The plugin files of the study, then of the environment, then of the command line."""
+def plugin_files(
+    names: Sequence[str], source: Source, more: Sequence[str] = ()
+) -> list[PluginFile]:
+    """The plugin files of a study, then of the environment, then of the command line.
+
+    Args:
+        names: The study's ``plugins.files``.
+        source: The study.
+        more: The command line's.
+
+    Raises:
+        StudyError: There is no such file.
+        PluginError: One cannot be read.
+    """
     files = []
-    for i, name in enumerate(document.plugins.files):
+    for i, name in enumerate(names):
         path = Path(os.path.abspath(source.folder / name))
         if not path.is_file():
             near = [file.name for file in path.parent.glob("*.py")]
             hint = f" {suggestion(path.name, near)}" if near else ""
             raise source.error(f"there is no file {path}.{hint}", f"plugins.files[{i}]")
         files.append(PluginFile.read(path))
-    environment = os.environ.get("TUNEKIT_PLUGINS", "").split(os.pathsep)
-    others = [name for name in environment if name] + list(more)
-    return files + [PluginFile.read(os.path.abspath(name)) for name in others]
+    return files + named_files(more)
 
 
 def _check_metric(document: Document, source: Source, registry: Registry) -> None:
     if document.study.metric is not None:
         try:
             registry.find(Metric, document.study.metric)
-        except UnknownNameError as error:
+        except InputError as error:
             raise source.error(error.message, "study.metric") from None
 
 

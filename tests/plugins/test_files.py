@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-import importlib.metadata
-import logging
 import pickle
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tunekit import Optimizer, PluginError, Schedule, Step, UnknownNameError, hookimpl
+from tunekit import Optimizer, PluginError, Schedule, Step, UnknownNameError
 from tunekit.components import KINDS
 from tunekit.plugins import COMPONENT_HOOKS, PluginFile, Registry, load
 
@@ -39,33 +36,6 @@ class Lion(Optimizer):
 def tunekit_optimizers():
     return [Lion]
 '''
-
-HALVING = """\
-from tunekit import Int, Schedule, hookimpl
-
-
-class Halving(Schedule):
-    name = "halving"
-    period: int = Int(10, low=1, high=50)
-
-    def factor(self, progress):
-        return 0.5 ** (progress.epoch // self.period)
-
-
-@hookimpl
-def tunekit_schedules():
-    return [Halving]
-"""
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Any:
-    def write(text: str, name: str = "mine.py") -> Path:
-        path = tmp_path / name
-        path.write_text(dedent(text), encoding="utf-8")
-        return path
-
-    return write
 
 
 def load_file(*files: Any) -> Registry:
@@ -97,15 +67,15 @@ class TestBuiltIns:
 
 
 class TestFiles:
-    def test_a_file_brings_its_component(self, write: Any) -> None:
-        path = write(HALVING)
+    def test_a_file_brings_its_component(self, write: Any, halving: str) -> None:
+        path = write(halving)
         registry = load_file(path)
         assert "halving" in registry.names("schedule")
-        halving: Any = registry.find(Schedule, "halving")
-        assert halving(period=3).values() == {"period": 3}
+        found: Any = registry.find(Schedule, "halving")
+        assert found(period=3).values() == {"period": 3}
 
-    def test_it_owns_what_it_brings(self, write: Any) -> None:
-        path = write(HALVING)
+    def test_it_owns_what_it_brings(self, write: Any, halving: str) -> None:
+        path = write(halving)
         owner = load_file(path).owner("schedule", "halving")
         assert owner.name == str(path)
         assert owner.version == PluginFile.read(path).digest
@@ -124,46 +94,50 @@ class TestFiles:
         load_file(write(LION))
         assert load(entry_points=False).owner("optimizer", "lion").name == "tunekit"
 
-    def test_it_travels_as_text_and_works_where_the_file_is_not(self, write: Any) -> None:
-        path = write(HALVING)
+    def test_it_travels_as_text_and_works_where_the_file_is_not(
+        self, write: Any, halving: str
+    ) -> None:
+        path = write(halving)
         file = pickle.loads(pickle.dumps(PluginFile.read(path)))
         path.unlink()
         registry = load_file(file)
         assert "halving" in registry.names("schedule")
         assert registry.files == (file,)
 
-    def test_its_components_survive_pickling(self, write: Any) -> None:
-        halving: Any = load_file(write(HALVING)).find(Schedule, "halving")
-        assert pickle.loads(pickle.dumps(halving(period=3))) == halving(period=3)
+    def test_its_components_survive_pickling(self, write: Any, halving: str) -> None:
+        found: Any = load_file(write(halving)).find(Schedule, "halving")
+        assert pickle.loads(pickle.dumps(found(period=3))) == found(period=3)
 
-    def test_naming_it_twice_loads_it_once(self, write: Any) -> None:
-        path = write(HALVING)
+    def test_naming_it_twice_loads_it_once(self, write: Any, halving: str) -> None:
+        path = write(halving)
         registry = load_file(path, str(path), path.parent / "." / path.name)
         assert len(registry.files) == 1
 
-    def test_an_edited_file_is_loaded_anew(self, write: Any) -> None:
-        before = load_file(write(HALVING)).find(Schedule, "halving")
-        after = load_file(write(HALVING.replace("Int(10,", "Int(20,"))).find(Schedule, "halving")
+    def test_an_edited_file_is_loaded_anew(self, write: Any, halving: str) -> None:
+        before = load_file(write(halving)).find(Schedule, "halving")
+        after = load_file(write(halving.replace("Int(10,", "Int(20,"))).find(Schedule, "halving")
         assert before().values() == {"period": 10}
         assert after().values() == {"period": 20}
 
-    def test_two_files_of_one_name_do_not_get_mixed_up(self, write: Any, tmp_path: Path) -> None:
+    def test_two_files_of_one_name_do_not_get_mixed_up(
+        self, write: Any, tmp_path: Path, halving: str
+    ) -> None:
         (tmp_path / "other").mkdir()
-        first = write(HALVING)
-        second = write(HALVING.replace('"halving"', '"quartering"'), "other/mine.py")
+        first = write(halving)
+        second = write(halving.replace('"halving"', '"quartering"'), "other/mine.py")
         names = load_file(first, second).names("schedule")
         assert {"halving", "quartering"} <= set(names)
 
-    def test_two_files_may_not_bring_one_name(self, write: Any) -> None:
-        first, second = write(HALVING, "first.py"), write(HALVING + "\n", "second.py")
+    def test_two_files_may_not_bring_one_name(self, write: Any, halving: str) -> None:
+        first, second = write(halving, "first.py"), write(halving + "\n", "second.py")
         with pytest.raises(PluginError, match="two schedules are called 'halving'") as caught:
             load_file(first, second)
         assert str(first) in caught.value.message
         assert str(second) in caught.value.message
         assert caught.value.file == str(second)
 
-    def test_one_file_may_bring_several_kinds(self, write: Any) -> None:
-        both = HALVING + LION.replace('"lion"', '"tiger"')
+    def test_one_file_may_bring_several_kinds(self, write: Any, halving: str) -> None:
+        both = halving + LION.replace('"lion"', '"tiger"')
         registry = load_file(write(both))
         assert "halving" in registry.names("schedule")
         assert "tiger" in registry.names("optimizer")
@@ -199,12 +173,12 @@ BROKEN = {
     "it implements no hook": ("x = 1\n", "this plugin implements no hook", None),
     "a hook without its mark": (
         "def tunekit_schedules():\n    return []\n",
-        "this plugin implements no hook",
+        "tunekit_schedules is not marked; write @hookimpl above it",
         None,
     ),
     "it implements an unknown hook": (
         "from tunekit import hookimpl\n\n@hookimpl\ndef tunekit_schedule():\n    return []\n",
-        "there is no hook tunekit_schedule. Did you mean 'tunekit_schedules'?",
+        "this version of tunekit has no hook tunekit_schedule. Did you mean 'tunekit_schedules'?",
         None,
     ),
     "the hook returns no list": (
@@ -224,8 +198,8 @@ BROKEN = {
     ),
     "the hook raises": (
         "from tunekit import hookimpl\n\n@hookimpl\ndef tunekit_schedules():\n    return 1 / 0\n",
-        "ZeroDivisionError in line 5",
-        None,
+        "ZeroDivisionError",
+        5,
     ),
     "the hook wants arguments": (
         "from tunekit import hookimpl\n\n@hookimpl\ndef tunekit_schedules(a):\n    return []\n",
@@ -277,92 +251,7 @@ class TestBrokenFiles:
             with pytest.raises(PluginError, match="ZeroDivisionError"):
                 load_file(path)
 
-    def test_once_repaired_it_loads(self, write: Any) -> None:
+    def test_once_repaired_it_loads(self, write: Any, halving: str) -> None:
         with pytest.raises(PluginError):
             load_file(write("x = 1 / 0\n"))
-        assert "halving" in load_file(write(HALVING)).names("schedule")
-
-
-class TestInstalledPlugins:
-    @pytest.fixture
-    def installed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-        """Puts a distribution with one entry point on the path, as an installer would."""
-        monkeypatch.syspath_prepend(str(tmp_path))
-
-        def install(text: str, module: str) -> None:
-            (tmp_path / f"{module}.py").write_text(text, encoding="utf-8")
-            folder = tmp_path / f"{module}-2.1.dist-info"
-            folder.mkdir()
-            (folder / "METADATA").write_text(
-                f"Metadata-Version: 2.1\nName: {module}\nVersion: 2.1\n", encoding="utf-8"
-            )
-            (folder / "entry_points.txt").write_text(
-                f"[tunekit]\nmine = {module}\n", encoding="utf-8"
-            )
-            importlib.invalidate_caches()
-
-        return install
-
-    def test_they_are_found_and_own_what_they_bring(self, installed: Any) -> None:
-        installed(HALVING, "installed_halving")
-        registry = load()
-        assert "halving" in registry.names("schedule")
-        assert str(registry.owner("schedule", "halving")) == "installed_halving 2.1"
-
-    @pytest.mark.parametrize(
-        ("text", "module", "reason"),
-        [
-            ("x = 1 / 0\n", "installed_raising", "ZeroDivisionError"),
-            ("x = 1\n", "installed_hookless", "implements no hook"),
-            (LION, "installed_lion", "two optimizers are called 'lion'"),
-            (HALVING.replace("[Halving]", "[Halving, 3]"), "installed_half", "it holds 3"),
-        ],
-    )
-    def test_a_broken_one_is_left_out_and_named(
-        self, installed: Any, text: str, module: str, reason: str
-    ) -> None:
-        installed(text, module)
-        registry = load()
-        assert reason in registry.broken[f"{module} (mine)"]
-        assert registry.owner("optimizer", "lion").name == "tunekit"
-        for kind in ("optimizer", "schedule"):
-            assert registry.names(kind) == load(entry_points=False).names(kind)
-
-
-class Listener:
-    def __init__(self) -> None:
-        self.heard: list[int] = []
-
-    @hookimpl
-    def tunekit_final_started(self, runs: int) -> None:
-        self.heard.append(runs)
-
-
-class Raiser:
-    @hookimpl
-    def tunekit_final_started(self) -> None:
-        raise RuntimeError("no connection")
-
-
-class TestObservers:
-    def test_all_of_them_hear_what_happened(self) -> None:
-        registry = load(entry_points=False)
-        first, second = Listener(), Listener()
-        registry.observe(first)
-        registry.observe(second)
-        registry.notify("tunekit_final_started", runs=3)
-        assert first.heard == second.heard == [3]
-
-    def test_one_that_raises_is_reported_once_and_stops_nobody(
-        self, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        registry = load(entry_points=False)
-        before, after = Listener(), Listener()
-        for observer in (before, Raiser(), after):
-            registry.observe(observer)
-        with caplog.at_level(logging.WARNING, "tunekit"):
-            registry.notify("tunekit_final_started", runs=3)
-            registry.notify("tunekit_final_started", runs=4)
-        assert before.heard == after.heard == [3, 4]
-        assert [record.levelname for record in caplog.records] == ["WARNING"]
-        assert "no connection" in caplog.text
+        assert "halving" in load_file(write(halving)).names("schedule")

@@ -1,0 +1,250 @@
+"""Plugins that are objects of the running program, here and in another process."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+import threading
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tunekit import Array, Flag, Optimizer, PluginError, Schedule, State, Step, hookimpl
+from tunekit.plugins import Packed, load
+
+
+class Downhill(Optimizer):
+    """The gradient itself."""
+
+    name = "downhill"
+    half: bool = Flag(False)
+
+    def direction(self, w: Array, g: Array, state: State, step: Step) -> Array:
+        return scaled(g, 0.5 if self.half else 1.0)
+
+
+def scaled(g: Array, factor: float) -> Array:
+    return g * factor
+
+
+class Bringer:
+    """An object with a hook for components, and one to observe."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()  # something that cannot travel
+        self.heard: list[int] = []
+
+    @hookimpl
+    def tunekit_optimizers(self) -> list[type[Optimizer]]:
+        return [Downhill]
+
+    @hookimpl
+    def tunekit_final_started(self, runs: int) -> None:
+        self.heard.append(runs)
+
+
+def directions(found: Any) -> list[float]:
+    g = np.array([2.0, -3.0])
+    rule = found(half=True)
+    answer: list[float] = rule.direction(g, g, {}, Step(t=1, lr=0.1)).tolist()
+    return answer
+
+
+class TestWays:
+    def test_a_class(self) -> None:
+        registry = load(objects=[Downhill], entry_points=False)
+        assert registry.find(Optimizer, "downhill") is Downhill
+        owner = registry.owner("optimizer", "downhill")
+        assert owner.origin == "object"
+        assert owner.name.endswith("test_objects.Downhill")
+        assert len(owner.version) == 16
+
+    def test_an_object_that_also_observes(self) -> None:
+        bringer = Bringer()
+        registry = load(objects=[bringer], entry_points=False)
+        assert registry.find(Optimizer, "downhill") is Downhill
+        registry.notify("tunekit_final_started", runs=3)
+        assert bringer.heard == [3]
+
+    def test_a_module(self, halving: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        module = types.ModuleType("made_here")
+        monkeypatch.setitem(sys.modules, "made_here", module)
+        exec(halving, module.__dict__)
+        registry = load(objects=[module], entry_points=False)
+        assert registry.find(Schedule, "halving")
+        assert registry.owner("schedule", "halving").name == "made_here"
+
+    def test_it_may_replace_a_built_in(self) -> None:
+        class Lion(Downhill):
+            name = "lion"
+
+        assert load(objects=[Lion], entry_points=False).find(Optimizer, "lion") is Lion
+
+    def test_an_object_without_hooks_is_refused_by_name(self) -> None:
+        with pytest.raises(PluginError, match=r"builtins\.int.*implements no hook"):
+            load(objects=[3], entry_points=False)
+
+    def test_an_abstract_class_is_refused(self) -> None:
+        class Half(Optimizer):
+            name = "half"
+
+        with pytest.raises(PluginError, match="Half does not define direction"):
+            load(objects=[Half], entry_points=False)
+
+
+class TestTravelling:
+    def test_a_class_without_an_importable_module_travels_whole(self) -> None:
+        """Such as this one: no other process could import the tests."""
+        packed = Packed.of(load(objects=[Downhill], entry_points=False))
+        text = "import sys, pickle; sys.stdout.write(repr(pickle.load(sys.stdin.buffer).load()"
+        text += ".find(__import__('tunekit').Optimizer, 'downhill')(half=True)"
+        text += ".direction(None, 4.0, {}, None)))"
+        done = subprocess.run(
+            [sys.executable, "-c", text],
+            input=pickle.dumps(packed),
+            capture_output=True,
+            check=True,
+            cwd=Path.home(),
+        )
+        assert done.stdout == b"2.0"
+
+    def test_only_classes_travel(self) -> None:
+        bringer = Bringer()
+        registry = Packed.of(load(objects=[bringer], entry_points=False)).load()
+        assert directions(registry.find(Optimizer, "downhill")) == [1.0, -1.5]
+
+    def test_what_cannot_travel_is_named(self) -> None:
+        lock = threading.Lock()
+
+        class Reader(Downhill):
+            name = "reader"
+
+            def direction(self, w: Array, g: Array, state: State, step: Step) -> Array:
+                with lock:
+                    return g
+
+        with pytest.raises(PluginError, match=r"Reader cannot be sent to worker processes"):
+            Packed.of(load(objects=[Reader], entry_points=False))
+
+
+SCRIPT = """
+import json, sys
+import numpy as np
+import tunekit
+from tunekit import (Activation, Dataset, Float, Initializer, Loss, Metric, Optimizer, Regularizer,
+                     Schedule, Table)
+
+FACTOR = 1.0
+
+class Down(Optimizer):
+    name = "down"
+    lr: float = Float(0.1, low=0.01, high=1.0, log=True)
+    def direction(self, w, g, state, step):
+        return FACTOR * g
+
+class Bent(Activation):
+    name = "bent"
+    def forward(self, z): return np.where(z > 0, z, z / 2)
+    def backward(self, da, z, a): return np.where(z > 0, da, da / 2)
+
+class Falling(Schedule):
+    name = "falling"
+    def factor(self, progress): return 1 - progress.fraction
+
+class Square(Regularizer):
+    name = "square"
+    def penalty(self, w): return float(w @ w) * 1e-4, w * 2e-4
+
+class Small(Initializer):
+    name = "small"
+    def draw(self, rng, fan_in, fan_out, gain): return rng.normal(size=(fan_in, fan_out)) / 10
+
+class Halves(Loss):
+    name = "halves"
+    tasks = ("regression",)
+    def value_and_gradient(self, output, target, weight):
+        d = output - target
+        return float((d * d).sum() / 2 / len(d)), d / len(d)
+    def predict(self, output): return output
+
+class Worst(Metric):
+    name = "worst"
+    tasks = ("regression",)
+    larger_is_better = False
+    def score(self, target, prediction, weight): return float(np.abs(target - prediction).max())
+
+class Line(Dataset):
+    name = "line"
+    def load(self):
+        x = np.random.default_rng(0).normal(size=(90, 2))
+        return Table.from_matrix(x, x @ [1.0, -2.0], name="line", task="regression")
+
+CLASSES = [Down, Bent, Falling, Square, Small, Halves, Worst, Line]
+result = tunekit.search_study(
+    sys.argv[1], plugins=CLASSES, workers=int(sys.argv[2]), changes={"study.trials": 4}
+)
+json.dump([t.state for t in result.trials] + [result.best.value], sys.stdout)
+"""
+
+STUDY = """
+[study]
+metric = "worst"
+trials = 99
+finalists = 1
+final_seeds = 1
+[data]
+source = "line"
+[train]
+epochs = 3
+[network]
+width = 4
+[search]
+optimizer = ["down", "adam"]
+activation = ["bent", "relu"]
+schedule = "falling"
+regularizers = ["square"]
+initializer = "small"
+loss = "halves"
+"""
+
+
+def test_every_kind_of_a_script_is_searched_in_workers_as_in_its_own_process(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
+    results = []
+    for workers in ("0", "2"):
+        folder = tmp_path / workers
+        folder.mkdir()
+        (folder / "study.toml").write_text(STUDY, encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, str(tmp_path / "script.py"), str(folder / "study.toml"), workers],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        results.append(json.loads(done.stdout))
+    assert results[0][:4] == ["complete"] * 4
+    assert results[0] == results[1]
+
+
+def test_a_search_from_python_says_what_is_wrong_as_the_command_does(tmp_path: Path) -> None:
+    import tunekit
+
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY, encoding="utf-8")
+    refused: Any = [
+        ({"changes": {"study.trails": 4}}, "study.trails: there is no such key. Did you mean"),
+        ({"plugins": [tmp_path / "no.py"]}, "cannot read this plugin file"),
+        ({}, "no metric is called 'worst'"),
+    ]
+    for options, message in refused:
+        with pytest.raises(tunekit.InputError) as caught:
+            tunekit.search_study(path, **options)
+        assert message in str(caught.value)

@@ -1,0 +1,112 @@
+"""Plugins that are a single file."""
+
+from __future__ import annotations
+
+import hashlib
+import linecache
+import os
+import re
+import sys
+import types
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunekit.errors import PluginError
+from tunekit.plugins.failure import place, told
+
+ENVIRONMENT = "TUNEKIT_PLUGINS"
+"""The environment variable that names files, separated as in ``PATH``."""
+
+
+@dataclass(frozen=True)
+class PluginFile:
+    """A single-file plugin as it travels to workers: where it came from, and its text."""
+
+    path: str
+    text: str
+
+    @classmethod
+    def read(cls, path: str | Path) -> PluginFile:
+        """Read a plugin file.
+
+        Raises:
+            PluginError: It cannot be read.
+        """
+        try:
+            return cls(str(path), Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise PluginError(f"cannot read this plugin file: {reason}", file=str(path)) from None
+
+    @property
+    def digest(self) -> str:
+        """The first 16 hexadecimal digits of the text's SHA-256."""
+        return digest(self.text.encode())
+
+    @property
+    def module_name(self) -> str:
+        """A module name that other files of the same name do not share."""
+        stem = re.sub(r"\W", "_", Path(self.path).stem)
+        return f"tunekit_plugin_{stem}_{self.digest}"
+
+
+def digest(content: bytes) -> str:
+    """The first 16 hexadecimal digits of the SHA-256."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def named_files(names: Iterable[str] = ()) -> list[PluginFile]:
+    """The files that ``TUNEKIT_PLUGINS`` names, then those of the command line.
+
+    Args:
+        names: Paths, relative to the current folder.
+
+    Raises:
+        PluginError: One cannot be read.
+    """
+    files = []
+    for name in filter(None, os.environ.get(ENVIRONMENT, "").split(os.pathsep)):
+        try:
+            files.append(PluginFile.read(os.path.abspath(name)))
+        except PluginError as error:
+            raise PluginError(error.message, file=error.file, key=ENVIRONMENT) from None
+    return files + [PluginFile.read(os.path.abspath(name)) for name in names]
+
+
+def unique(files: Sequence[PluginFile]) -> list[PluginFile]:
+    """Each file once."""
+    return list({(Path(file.path).resolve(), file.digest): file for file in files}.values())
+
+
+def module_from(file: PluginFile) -> types.ModuleType:
+    """Run a plugin file's text as a module of its own.
+
+    Raises:
+        PluginError: It raises.
+    """
+    if file.module_name in sys.modules:
+        return sys.modules[file.module_name]
+    module = types.ModuleType(file.module_name)
+    module.__file__ = file.path
+    # Tracebacks and `inspect.getsource` find the text even where the file is not (in a worker).
+    lines = file.text.splitlines(keepends=True)
+    linecache.cache[file.path] = (len(file.text), None, lines, file.path)
+    sys.modules[file.module_name] = module
+    try:
+        exec(compile(file.text, file.path, "exec"), module.__dict__)
+    except BaseException as error:
+        del sys.modules[file.module_name]
+        if not isinstance(error, (Exception, SystemExit)):
+            raise
+        raise in_file(error, file.path) from error
+    return module
+
+
+def in_file(error: BaseException, path: str) -> PluginError:
+    """What a plugin file raised, with the line of the file."""
+    if isinstance(error, PluginError) and error.file is not None:
+        return error
+    at = place(error, [path])
+    line = at.line if at is not None and at.file == path else None
+    return PluginError(told(error), file=path, line=line)

@@ -1,0 +1,59 @@
+"""Who brought a component of a record that is not there any more."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from typing import Any
+
+OWNERS = "tunekit:owners"
+"""Where the record keeps who brought its components, by kind and name."""
+
+
+def recalled(storage: str, study: str, kind: str, name: str) -> str | None:
+    """Say who brought a component, as far as a study's record knows.
+
+    Args:
+        storage: The record's address.
+        study: The study's name.
+        kind: The component's kind.
+        name: The component's name.
+
+    Returns:
+        A sentence, or None where there is no record or it does not know.
+    """
+    owner = _owners(storage, study).get(f"{kind}.{name}")
+    if owner is None:
+        return None
+    had = f"The trials in the record had it from {owner['name']} {owner['version']}"
+    match owner["origin"]:
+        case "distribution":
+            return f"{had}, {_now(owner['name'])}."
+        case "file":
+            return (
+                f"{had.removesuffix(' ' + owner['version'])}; name that file in [plugins] files, "
+                "or with --plugin."
+            )
+        case _:
+            return f"{had.strip()}, an object of a Python program; pass it again."
+
+
+def _owners(storage: str, study: str) -> dict[str, dict[str, Any]]:
+    from tunekit.study.addresses import sqlite_file
+
+    file = sqlite_file(storage)
+    if file is not None and not file.exists():
+        return {}
+    import optuna
+
+    try:
+        return dict(optuna.load_study(study_name=study, storage=storage).user_attrs[OWNERS])
+    except Exception:
+        return {}  # the error that is being told is another one
+
+
+def _now(distribution: str) -> str:
+    try:
+        version = importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return f"which is not installed; pip install {distribution}"
+    return f"of which {version} is installed now and does not bring it"
