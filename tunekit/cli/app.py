@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from tunekit.cli import plugins, search, train, ui
+from tunekit.cli import completion, plugins, search, train, ui
 from tunekit.cli.output import complain, kept_for_json, write_no_more
 from tunekit.errors import InputError, TunekitError, WorkError
 
@@ -21,7 +21,6 @@ app = typer.Typer(
     help="Search the best small network, or find out whether your own optimizer, activation or "
     "schedule helps. Start with: tunekit search STUDY.toml",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -70,6 +69,8 @@ def run() -> int:
     Returns:
         0 done; 1 the work failed; 2 the input is wrong; 130 interrupted.
     """
+    if completion.is_asked():
+        return completion.answer(app)
     # Warnings of the package, such as an unreachable MLflow server, are for the person.
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     for stream in (sys.stdout, sys.stderr):
@@ -98,6 +99,8 @@ def _run(as_json: bool) -> int:
             complain(InputError(message), as_json=as_json)
         return 2
     except SystemExit as leaving:
+        if completion.is_set_up():
+            return leaving.code if isinstance(leaving.code, int) else 0
         if isinstance(leaving.__context__, BrokenPipeError):
             return _unread()  # what the command-line library makes of it
         # Somebody's plugin wanted to leave, in a place where nothing else could be made of it.

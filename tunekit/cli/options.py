@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tunekit.cli import completion
+
 StudyFile = Annotated[
     Path, typer.Argument(metavar="STUDY.toml", help="The study file.", show_default=False)
 ]
@@ -17,6 +19,7 @@ Set = Annotated[
         metavar="KEY=VALUE",
         help="Replace a value of the study file, as in --set train.epochs=5. Repeatable.",
         show_default=False,
+        autocompletion=completion.study_keys,
     ),
 ]
 Plugin = Annotated[
