@@ -13,12 +13,12 @@ from typing import get_args
 
 from tunekit import plugins as plugin_manager
 from tunekit.components import Component, Loss, Metric, Task
-from tunekit.errors import InputError, StudyError, suggestion
+from tunekit.errors import InputError, suggestion
 from tunekit.plugins import PluginFile, Registry, named_files
 from tunekit.space import Choices, Fixed, Interval, Scalar
-from tunekit.study.addresses import absolute, sqlite_file
 from tunekit.study.assemble import Assembly, unfit
 from tunekit.study.duration import seconds
+from tunekit.study.places import places
 from tunekit.study.schema import (
     DataTable,
     Document,
@@ -165,8 +165,7 @@ def load_study(
     data = _data(document, source)
     sampler_options = _options("sampler", document.sampler, source)
     pruner_options = _options("pruner", document.pruner, source)
-    storage, tracking_uri = _storage(document, source), _tracking_uri(document, source)
-    name = document.study.name or source.path.stem
+    at = places(document, source)
     registry = plugin_manager.load(
         plugin_files(document.plugins.files, source, plugins),
         objects=objects,
@@ -174,15 +173,14 @@ def load_study(
         observers=True,
     )
     if recalled is not None:
-        registry.recall = partial(recalled, storage, name)
+        registry.recall = partial(recalled, at.storage, at.name)
     for left_out in registry.left_out:
         logger.warning("left out: %s", left_out)
     _check_metric(document, source, registry)
     space = Assembly(document, registry, source).space()
     _check_rungs(document, source, space)
-    store = sqlite_file(tracking_uri)
     study = Study(
-        name=name,
+        name=at.name,
         file=str(source.path),
         folder=source.folder,
         text=source.text,
@@ -193,7 +191,7 @@ def load_study(
         workers=document.study.workers,
         finalists=document.study.finalists,
         final_seeds=document.study.final_seeds,
-        storage=storage,
+        storage=at.storage,
         data=data,
         meant_task=_meant_task(document, registry),
         space=space,
@@ -202,9 +200,9 @@ def load_study(
         pruner=document.pruner.name,
         pruner_options=pruner_options,
         plugin_files=registry.files,
-        tracking_uri=tracking_uri,
-        artifact_root=None if store is None else str(store.parent / "mlartifacts"),
-        experiment=document.mlflow.experiment or name,
+        tracking_uri=at.tracking_uri,
+        artifact_root=at.artifact_root,
+        experiment=at.experiment,
         document=document,
         source=source,
     )
@@ -286,31 +284,6 @@ def _options(table: str, chosen: SamplerTable | PrunerTable, source: Source) -> 
                 f"the {table} {chosen.name!r} has no such option. {hint}", f"{table}.{option}"
             )
     return given
-
-
-def _storage(document: Document, source: Source) -> str:
-    address = document.study.storage or "sqlite:///optuna.db"
-    if "://" not in address:
-        raise source.error(
-            f'expected an address such as "sqlite:///optuna.db", got {address!r}', "study.storage"
-        )
-    return absolute(address, source.folder)
-
-
-def _tracking_uri(document: Document, source: Source) -> str:
-    """The file's address, else the environment's, else a store beside the study file."""
-    variable = "MLFLOW_TRACKING_URI"
-    address = document.mlflow.tracking_uri
-    given = address or os.environ.get(variable) or "sqlite:///mlflow.db"
-    if "://" not in given and not given.startswith("databricks"):
-        message = (
-            'expected an address such as "sqlite:///mlflow.db" or "http://localhost:5000", '
-            f"got {given!r}"
-        )
-        if address is None:
-            raise StudyError(message, file=variable)
-        raise source.error(message, "mlflow.tracking_uri")
-    return absolute(given, source.folder)
 
 
 def plugin_files(
