@@ -20,9 +20,9 @@ def command(
     ] = True,
 ) -> None:
     """Open the MLflow UI on a study's results, on this machine only. Ctrl-C ends it."""
-    from tunekit.study.study import load_study
+    from tunekit.study.places import places_of
 
-    opened, _ = load_study(study)
+    opened = places_of(study)
     from tunekit.tracking.locate import locate_study
     from tunekit.tracking.server import serve, view_url
 

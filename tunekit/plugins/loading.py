@@ -9,6 +9,7 @@ import os
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
 
 import pluggy
@@ -114,7 +115,7 @@ def _load_object(registry: Registry, plugin: object) -> None:
 
 
 def _load_installed(registry: Registry, disabled: set[str]) -> None:
-    for entry_point, owner in _entry_points():
+    for entry_point, owner in _entry_points(registry.left_out):
         if entry_point.name in disabled:
             registry.disabled.append(owner)
             continue
@@ -126,17 +127,41 @@ def _load_installed(registry: Registry, disabled: set[str]) -> None:
             registry.left_out.append(LeftOut(owner, told(error), at))
 
 
-def _entry_points() -> Iterator[tuple[importlib.metadata.EntryPoint, Owner]]:
-    """All entry points with their owners, in an order that does not depend on the path's."""
-    found = []
-    for entry_point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
-        name = entry_point.dist.name if entry_point.dist else "unknown"
-        version = entry_point.dist.version if entry_point.dist else ""
-        found.append((entry_point, Owner(name, version, "distribution", entry_point.name)))
-    yield from sorted(found, key=lambda pair: (pair[1].name, pair[1].entry_point))
+def _entry_points(left_out: list[LeftOut]) -> list[tuple[EntryPoint, Owner]]:
+    """All entry points with their owners, in an order that does not depend on the path's.
+
+    Args:
+        left_out: Takes in distributions whose entry points cannot be read.
+    """
+    try:
+        found = list(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP))
+    except Exception:  # one distribution's broken metadata spoils them all
+        found = list(_readable(left_out))
+    owned = [(entry_point, _owner(entry_point.dist, entry_point.name)) for entry_point in found]
+    return sorted(owned, key=lambda pair: (pair[1].name, pair[1].entry_point))
 
 
-def _code_of(entry_point: importlib.metadata.EntryPoint) -> Sequence[str]:
+def _readable(left_out: list[LeftOut]) -> Iterator[EntryPoint]:
+    """The entry points of one distribution after the other, as far as they can be read."""
+    seen = set()
+    for distribution in importlib.metadata.distributions():
+        try:
+            if distribution.name not in seen:  # else it is hidden by one before it on the path
+                yield from distribution.entry_points.select(group=ENTRY_POINT_GROUP)
+            seen.add(distribution.name)
+        except Exception as error:
+            if ENTRY_POINT_GROUP in (distribution.read_text("entry_points.txt") or ""):
+                reason = f"its entry points cannot be read: {told(error)}"
+                left_out.append(LeftOut(_owner(distribution), reason))
+
+
+def _owner(distribution: Distribution | None, entry_point: str = "") -> Owner:
+    name = (distribution.name if distribution else None) or "a distribution without a name"
+    version = (distribution.version if distribution else None) or ""
+    return Owner(name, version, "distribution", entry_point)
+
+
+def _code_of(entry_point: EntryPoint) -> Sequence[str]:
     """Where the plugin's own code lies."""
     try:
         spec = importlib.util.find_spec(entry_point.module.partition(".")[0])
