@@ -28,6 +28,7 @@ OPTIONS = {
     ),
     "train": ("--trial", "--set", "--plugin", "--explain", "--lr-range", "--output", "--json"),
     "plugins": ("--plugin", "--json"),
+    "new": ("--package", "--output"),
     "ui": ("--port", "--browser", "--no-browser"),
 }
 

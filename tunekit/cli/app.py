@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from tunekit.cli import completion, plugins, schema, search, train, ui
+from tunekit.cli import completion, new, plugins, schema, search, train, ui
 from tunekit.cli.output import complain, kept_for_json, write_no_more
 from tunekit.errors import InputError, TunekitError, WorkError
 
@@ -44,6 +44,7 @@ for name, command, summary in (
     ("search", search.command, "Run or resume a study."),
     ("train", train.command, "Train one configuration, or a recorded trial again."),
     ("plugins", plugins.command, "What a study can name, and one of them in detail."),
+    ("new", new.command, "Write a plugin to start from."),
     ("schema", schema.command, "Print a JSON Schema of study files, for editors."),
     ("ui", ui.command, "Open the MLflow UI on a study's results."),
 ):
