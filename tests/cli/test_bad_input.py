@@ -280,7 +280,7 @@ def test_a_folder_in_place_of_a_data_file(tunekit: Command, folder: Path) -> Non
 
 # The plugin file, and what the message must say.
 PLUGINS = {
-    "raises": (b"x = 1\nraise RuntimeError('out of ideas')\n", "RuntimeError in line 2: out of id"),
+    "raises": (b"x = 1\nraise RuntimeError('out of ideas')\n", "RuntimeError: out of ideas"),
     "no Python": (b"class Rule(:\n", "not valid Python"),
     "imports what is not there": (b"import no_such_module\n", "No module named 'no_such_module'"),
     "leaves": (b"raise SystemExit(0)\n", "SystemExit"),

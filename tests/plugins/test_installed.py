@@ -206,3 +206,12 @@ class TestDisabling:
         install(halving, "installed_halving", "by_half")
         registry = Packed.of(load(disabled=["by_half"])).load()
         assert "halving" not in registry.names("schedule")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_told"), [("adm", False), ("sdg", False), ("ademamix", True), ("prodigy", True)]
+)
+def test_a_name_that_is_no_slip_may_be_that_of_a_plugin(name: str, is_told: bool) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        load(entry_points=False).find(Optimizer, name)
+    assert ("If a plugin brings it, install that" in caught.value.message) == is_told

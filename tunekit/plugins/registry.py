@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import logging
 import re
@@ -177,7 +178,14 @@ class Registry:
         if self.disabled:
             owners = "; ".join(owner.in_full for owner in self.disabled)
             sentences.append(f"Disabled is {owners}.")
+        if not any(sentences) and not self._is_slip(kind, name):
+            sentences = ["If a plugin brings it, install that, or name its file in [plugins] files."]
         return "".join(f" {sentence}" for sentence in sentences if sentence)
+
+    def _is_slip(self, kind: str, name: str) -> bool:
+        """Whether a name differs by a slip of the finger from one that is there."""
+        near = difflib.get_close_matches(name.lower(), self.names(kind), n=1, cutoff=0.6)
+        return bool(near) and abs(len(near[0]) - len(name)) <= 1
 
     def _plugin_name(self, owner: Owner) -> str:
         """What an observer is called in warnings; pluggy wants it to be unique."""
