@@ -27,6 +27,7 @@ check: $(DEV_STAMP)  ## check format, style, types and who imports whom
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	for plugin in plugins/*/; do MYPYPATH=$$plugin $(BIN)/mypy $$plugin || exit 1; done
 	$(BIN)/lint-imports
 
 format: $(DEV_STAMP)  ## format the code and repair what the linter can

@@ -177,6 +177,21 @@ class TestContestedNames:
         assert "mine.py" in caught.value.message
 
 
+def test_a_file_that_is_installed_as_well_is_one_plugin(
+    install: Any, tmp_path: Path, write: Any, halving: str
+) -> None:
+    install(halving, "installed_halving")
+    (tmp_path / "copied").mkdir()
+    copied = write(halving, "copied/installed_halving.py")
+    for file in (tmp_path / "installed_halving.py", copied):
+        registry = load([file])
+        assert str(registry.owner("schedule", "halving")) == "installed_halving 2.1"
+        assert not registry.contested
+    edited = write(halving + "\n", "copied/installed_halving.py")
+    with pytest.raises(PluginError, match="two schedules are called 'halving'"):
+        load([edited])
+
+
 class TestDisabling:
     def test_an_entry_point_is_disabled_by_name(self, install: Any, halving: str) -> None:
         install(halving, "installed_halving", "by_half")

@@ -96,11 +96,24 @@ def disabled_everywhere() -> list[str]:
 
 
 def _load_file(registry: Registry, file: PluginFile) -> None:
+    if any(_is_text_of(file, plugin) for plugin in registry.manager.get_plugins()):
+        return  # it is installed, too: one plugin, named twice
     module = module_from(file)
     try:
         registry.register(module, Owner(file.path, file.digest, "file"))
     except (Exception, SystemExit) as error:
         raise in_file(error, file.path) from error
+
+
+def _is_text_of(file: PluginFile, plugin: object) -> bool:
+    """Whether a plugin is a module with the text of a file."""
+    path = getattr(plugin, "__file__", None)
+    if path is None or Path(path).name != Path(file.path).name:
+        return False
+    try:
+        return Path(path).read_text(encoding="utf-8") == file.text
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _load_object(registry: Registry, plugin: object) -> None:

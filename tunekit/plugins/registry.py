@@ -179,7 +179,9 @@ class Registry:
             owners = "; ".join(owner.in_full for owner in self.disabled)
             sentences.append(f"Disabled is {owners}.")
         if not any(sentences) and not self._is_slip(kind, name):
-            sentences = ["If a plugin brings it, install that, or name its file in [plugins] files."]
+            sentences = [
+                "If a plugin brings it, install that, or name its file in [plugins] files."
+            ]
         return "".join(f" {sentence}" for sentence in sentences if sentence)
 
     def _is_slip(self, kind: str, name: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from tunekit.cli import completion
 from tunekit.cli.new.distribution import distribution
 from tunekit.cli.new.names import Beginning, begin
 from tunekit.cli.new.source import first_study, plugin_file
@@ -18,7 +19,12 @@ from tunekit.errors import InputError
 
 Kind = Annotated[
     str,
-    typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.", show_default=False),
+    typer.Argument(
+        metavar="KIND",
+        help=f"One of {', '.join(KINDS)}.",
+        show_default=False,
+        autocompletion=completion.kinds,
+    ),
 ]
 Name = Annotated[
     str,

@@ -17,7 +17,7 @@ version = "0.1.0"
 description = "The {spoken_kind} {name}, a plugin for tunekit."
 readme = "README.md"
 requires-python = ">=3.11"
-dependencies = ["tunekit>={version}"]
+dependencies = ["numpy>=2.0", "tunekit>={version}"]
 
 [project.optional-dependencies]
 dev = ["pytest>=8"]
