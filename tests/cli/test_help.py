@@ -27,7 +27,7 @@ OPTIONS = {
         *("--dry-run", "--fresh", "--json"),
     ),
     "train": ("--trial", "--set", "--plugin", "--explain", "--lr-range", "--output", "--json"),
-    "plugins": ("--plugin", "--json"),
+    "plugins": ("--source", "--output", "--plugin", "--json"),
     "new": ("--package", "--output"),
     "ui": ("--port", "--browser", "--no-browser"),
 }

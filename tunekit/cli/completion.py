@@ -17,6 +17,8 @@ import typer
 
 Offer = list[tuple[str, str]]
 """Words with what they mean; shells show the meaning where they can."""
+MEANING = 60
+"""Characters of a meaning."""
 Offering = Callable[[typer.Context, str], Offer]
 
 
@@ -65,6 +67,7 @@ def _quiet(offering: Offering) -> Offering:
 def component_names(context: typer.Context, incomplete: str) -> Offer:
     """Components: by their name alone where that is enough, or as ``optimizer.adam``."""
     from tunekit.cli.plugins import lookup
+    from tunekit.cli.plugins.paper import in_brief
     from tunekit.components import KINDS
 
     registry = lookup.loaded(context.params.get("plugin") or ())
@@ -75,7 +78,11 @@ def component_names(context: typer.Context, incomplete: str) -> Offer:
         is_enough = "." not in incomplete and names.count(name) == 1
         return name if is_enough else f"{kind}.{name}"
 
-    return [(word(*key), lookup.find(registry, *key).summary()) for key in keys]
+    def meaning(kind: str, name: str) -> str:
+        summary = in_brief(lookup.find(registry, kind, name).summary(), MEANING)
+        return summary.translate(str.maketrans("[]", "()"))  # they would be taken for styles
+
+    return [(word(*key), meaning(*key)) for key in keys]
 
 
 @_quiet

@@ -79,5 +79,6 @@ def _show(
         return
     for key in found:
         component.print_page(registry, *key, source=source)
+    listing.print_left_out(registry)
     if picture is not None:
         sys.stdout.write(f"Picture: {picture}\n")

@@ -121,7 +121,8 @@ def _blocks(
         if console.color_system is None:
             yield Text(code.text.rstrip(), no_wrap=True, overflow="ignore")
         else:
-            yield Syntax(code.text.rstrip(), "python", background_color="default", word_wrap=True)
+            # In the terminal's own colours, whatever its background.
+            yield Syntax(code.text.rstrip(), "python", theme="ansi_dark", word_wrap=True)
 
 
 def _document(doc: str, width: int, *, coloured: bool) -> Text:

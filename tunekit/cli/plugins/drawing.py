@@ -50,7 +50,7 @@ def written(registry: Registry, found: Sequence[Key], output: Path) -> Path:
     path = place(output, output, key[1])
     cls = find(registry, *key)
     about = f"{cls.kind}, from {facts.owner_in_words(registry.owner(*key))}"
-    save(draw(curve(cls), cls.name, about, without_paper(cls.summary()).replace("`", "")), path)
+    save(draw(curve(cls), cls.name, about, without_paper(cls.summary())), path)
     return path
 
 

@@ -13,7 +13,7 @@ from tunekit.cli.pages import ASIDE
 from tunekit.cli.plugins import facts
 from tunekit.cli.plugins.component import described
 from tunekit.cli.plugins.lookup import find, plural
-from tunekit.cli.plugins.paper import without_paper
+from tunekit.cli.plugins.paper import in_brief
 from tunekit.plugins import BUILTIN, COMPONENT_HOOKS, HOOKS, LeftOut, Owner, Registry
 
 NAME = 24
@@ -83,6 +83,13 @@ def print_list(registry: Registry, kinds: Sequence[str], *, in_full: bool) -> No
     sys.stdout.write(captured.get())
 
 
+def print_left_out(registry: Registry) -> None:
+    """Print who was left out, if anybody was, in a line."""
+    names = ", ".join(_in_short(left_out.owner) for left_out in registry.left_out)
+    if names:
+        sys.stdout.write(f"Left out: {names}. tunekit plugins says why.\n")
+
+
 def _of_kind(registry: Registry, kind: str, width: int) -> Iterator[Text]:
     names = registry.names(kind)
     yield Text(plural(kind), "bold")
@@ -91,26 +98,15 @@ def _of_kind(registry: Registry, kind: str, width: int) -> Iterator[Text]:
     for name in names:
         owner = registry.owner(kind, name)
         from_ = "" if owner.origin == "tunekit" else f"  ({_in_short(owner)})"
-        summary = without_paper(find(registry, kind, name).summary()).replace("`", "")
+        summary = find(registry, kind, name).summary()
         label = f"{name:<{NAME - 3}} "
         room = max(width - 2 - len(label) - len(from_), 10)
-        yield Text.assemble("  ", label, (shortened(summary, room), ASIDE), (from_, "cyan"))
+        yield Text.assemble("  ", label, (in_brief(summary, room), ASIDE), (from_, "cyan"))
     yield Text()
 
 
 def _in_short(owner: Owner) -> str:
     return facts.near(owner.name) if owner.origin == "file" else str(owner)
-
-
-def shortened(words: str, room: int) -> str:
-    """The words, their first sentence, or what fits into so many characters."""
-    words = " ".join(words.split())
-    if len(words) <= room:
-        return words
-    sentence = words.partition(". ")[0] + "."
-    if len(sentence) <= room:
-        return sentence
-    return words[: room - 3].rpartition(" ")[0].rstrip(" ,;:.") + "..."
 
 
 def _rest(registry: Registry) -> Iterator[Text]:

@@ -92,15 +92,17 @@ def find(registry: Registry, kind: str, name: str) -> type[Component]:
 
 
 def _hint(registry: Registry, name: str, known: list[Key]) -> str:
+    """Where a name that there is not may lead."""
     kind, dot, rest = name.partition(".")
-    if dot and kind in KINDS:
-        names = [f"{kind}.{n}" for n in registry.names(kind)]
-    elif dot:
-        names = [".".join(key) for key in known]
+    if not dot:
+        hint = suggestion(name, {n for _, n in known} | {plural(kind) for kind in KINDS})
+    elif kind in KINDS:
+        hint = suggestion(rest, registry.names(kind))
     else:
-        names = [n for _, n in known] + [plural(kind) for kind in KINDS]
-    hint = suggestion(name, names)
+        hint = suggestion(name, map(".".join, known))
     if not hint.startswith("Did you mean"):
-        hint = f"tunekit plugins {kind if dot and kind in KINDS else ''}".rstrip()
-        hint += " lists all that there are."
-    return hint + registry.who_may_have(kind if dot else "", rest or name)
+        listing = f"tunekit plugins {kind}" if kind in KINDS else "tunekit plugins"
+        hint = f"{listing} lists all that there are."
+    absent = [f"Left out was {left_out}." for left_out in registry.left_out]
+    absent += [f"Disabled is {owner.in_full}." for owner in registry.disabled]
+    return " ".join([hint, *absent])

@@ -55,5 +55,17 @@ def address(text: str) -> str | None:
 
 
 def without_paper(summary: str) -> str:
-    """A summary without its bracket, for where there is little room."""
-    return re.sub(r"\s+([.:;,])", r"\1", " ".join(_BRACKET.sub("", summary).split()))
+    """A summary without its bracket and its marks of code, for where there is little room."""
+    words = " ".join(_BRACKET.sub("", summary).replace("`", "").split())
+    return re.sub(r"\s+([.:;,])", r"\1", words)
+
+
+def in_brief(summary: str, room: int) -> str:
+    """Of a summary without its bracket what fits: all, the first sentence, or its beginning."""
+    words = without_paper(summary)
+    if len(words) <= room:
+        return words
+    sentence = words.partition(". ")[0] + "."
+    if len(sentence) <= room:
+        return sentence
+    return words[: room - 3].rpartition(" ")[0].rstrip(" ,;:.") + "..."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import numpy as np
 from rich.text import Text
@@ -66,19 +67,22 @@ def lines(curve: Curve, made_of: Letters) -> Iterator[Text]:
     labels = {scale.row(value): _label(value) for value in scale.y_ticks}
     for row in range(HEIGHT):
         side = tick if row in labels else upright
-        line = Text(f"{labels.get(row, ''):>{MARGIN - 1}}{side}", ASIDE)
-        for column in range(WIDTH):
-            line.append_text(_cell(solid, dotted, row, column))
+        line = Text().append(f"{labels.get(row, ''):>{MARGIN - 1}}{side}", ASIDE)
+        cells = (_cell(solid, dotted, row, column) for column in range(WIDTH))
+        for style, run in groupby(cells, key=lambda cell: cell[1]):
+            line.append("".join(letter for letter, _ in run), style)
         line.rstrip()
         yield line
     yield from _x_axis(scale, made_of, curve.x_name)
 
 
-def _cell(solid: _Canvas, dotted: _Canvas, row: int, column: int) -> Text:
-    """A character; where both lines go through it, it is the function's."""
+def _cell(solid: _Canvas, dotted: _Canvas, row: int, column: int) -> tuple[str, str]:
+    """A character and its colour; where both lines go through it, it is the function's."""
     if own := solid.letter(row, column, "*"):
-        return Text(own, VALUE)
-    return Text(dotted.letter(row, column, ".") or " ", GRADIENT)
+        return own, VALUE
+    if other := dotted.letter(row, column, "."):
+        return other, GRADIENT
+    return " ", ""
 
 
 def _x_axis(scale: _Scale, made_of: Letters, name: str) -> Iterator[Text]:
