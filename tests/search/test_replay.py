@@ -91,6 +91,22 @@ def test_a_plugin_file_is_trained_with_as_it_was(make: Make, tmp_path: Path, cha
     assert trained.value == value
 
 
+def test_the_command_trains_again_with_a_plugin_file_that_is_gone(
+    make: Make, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "halving.py"
+    plugin.write_text(PLUGIN)
+    make('[plugins]\nfiles = ["halving.py"]\n', *QUICK)
+    path = tmp_path / "small.toml"
+    path.write_text(path.read_text().replace('["adam", "sgd"]', '"halving"'))
+    study, registry = load_study(path, set_=[*QUICK])
+    run_search(Setting.of(study, registry))
+    plugin.unlink()
+    command = [sys.executable, "-m", "tunekit", "train", "small.toml", "--trial", "0"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("the same to the bit as recorded trial 0\n"), done.stderr
+
+
 def test_a_changed_data_file_is_refused(make: Make, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     rows = [f"{a:.3f},{b:.3f},{'yes' if a > b else 'no'}" for a, b in rng.normal(size=(60, 2))]

@@ -64,7 +64,8 @@ def command(
 
     Nothing is recorded.
     """
-    from tunekit.search.recall import recalled
+    from tunekit.search.recall import kept_files, recalled
+    from tunekit.study.places import places_of
     from tunekit.study.study import load_study
 
     if explain and lr_range:
@@ -77,8 +78,12 @@ def command(
         )
     if explain or lr_range:
         picture = place(output, study, "step" if explain else "lr_range")
+    files = None
+    if trial is not None:
+        at = places_of(study)
+        files = kept_files(at.storage, at.name)  # as they were, also if they are gone
     opened, registry = load_study(
-        study, set_=set_ or (), plugins=plugin or (), recalled=recalled
+        study, set_=set_ or (), plugins=plugin or (), files=files, recalled=recalled
     )
     from tunekit.search import replay
     from tunekit.search.setting import Setting

@@ -1,12 +1,17 @@
-"""Who brought a component of a record that is not there any more."""
+"""What a record knows of plugins that are not there any more."""
 
 from __future__ import annotations
 
 import importlib.metadata
 from typing import Any
 
+from tunekit.plugins import PluginFile
+from tunekit.study.addresses import sqlite_file
+
 OWNERS = "tunekit:owners"
 """Where the record keeps who brought its components, by kind and name."""
+FILES = "tunekit:plugins"
+"""Where it keeps the single-file plugins, as text."""
 
 
 def recalled(storage: str, study: str, kind: str, name: str) -> str | None:
@@ -21,7 +26,7 @@ def recalled(storage: str, study: str, kind: str, name: str) -> str | None:
     Returns:
         A sentence, or None where there is no record or it does not know.
     """
-    owner = _owners(storage, study).get(f"{kind}.{name}")
+    owner = _notes(storage, study).get(OWNERS, {}).get(f"{kind}.{name}")
     if owner is None:
         return None
     had = f"The trials in the record had it from {owner['name']} {owner['version']}"
@@ -37,18 +42,28 @@ def recalled(storage: str, study: str, kind: str, name: str) -> str | None:
             return f"{had.strip()}, an object of a Python program; pass it again."
 
 
-def _owners(storage: str, study: str) -> dict[str, dict[str, Any]]:
-    from tunekit.study.addresses import sqlite_file
+def kept_files(storage: str, study: str) -> tuple[PluginFile, ...] | None:
+    """The single-file plugins that a study's record keeps, or None where there is no record.
 
+    Args:
+        storage: The record's address.
+        study: The study's name.
+    """
+    kept = _notes(storage, study).get(FILES)
+    return None if kept is None else tuple(PluginFile(**file) for file in kept)
+
+
+def _notes(storage: str, study: str) -> dict[str, Any]:
+    """What a record says of itself; nothing where there is none or it cannot be read."""
     file = sqlite_file(storage)
     if file is not None and not file.exists():
         return {}
     import optuna
 
     try:
-        return dict(optuna.load_study(study_name=study, storage=storage).user_attrs[OWNERS])
+        return dict(optuna.load_study(study_name=study, storage=storage).user_attrs)
     except Exception:
-        return {}  # the error that is being told is another one
+        return {}  # whoever opens the record to use it tells why it cannot be opened
 
 
 def _now(distribution: str) -> str:

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tunekit.errors import StudyError, WorkError
 from tunekit.plugins import Owner, PluginFile
 from tunekit.records import Curve, Diagnosis, FinishedTrial, State
-from tunekit.search.recall import OWNERS
+from tunekit.search.recall import FILES, OWNERS
 from tunekit.search.setting import Direction
 from tunekit.study.addresses import sqlite_file
 from tunekit.study.study import Study
@@ -99,7 +99,7 @@ class Record:
             )
             self._optuna.set_user_attr("tunekit:identity", uuid.uuid4().hex)
             self._optuna.set_user_attr(
-                "tunekit:plugins", [{"path": file.path, "text": file.text} for file in files]
+                FILES, [{"path": file.path, "text": file.text} for file in files]
             )
             self._optuna.set_user_attr("tunekit:signature", dict(signature))
             return
@@ -194,7 +194,7 @@ class Record:
 
     def plugin_files(self) -> tuple[PluginFile, ...]:
         """The single-file plugins that the trials were trained with."""
-        return tuple(PluginFile(**kept) for kept in self.optuna.user_attrs["tunekit:plugins"])
+        return tuple(PluginFile(**kept) for kept in self.optuna.user_attrs[FILES])
 
     def final(self) -> dict[str, Any] | None:
         """The stored final ranking and test score, or None."""

@@ -125,6 +125,7 @@ def load_study(
     set_: Sequence[str] = (),
     changes: Mapping[str, object] | None = None,
     plugins: Sequence[str] = (),
+    files: Sequence[PluginFile] | None = None,
     objects: Sequence[object] = (),
     trials: int | None = None,
     timeout: str | float | None = None,
@@ -138,6 +139,7 @@ def load_study(
         set_: Changes to the file, ``"train.epochs=5"``.
         changes: Likewise, ``{"train.epochs": 5}``.
         plugins: Further single-file plugins, relative to the current folder.
+        files: Replaces the single-file plugins that the study file names.
         objects: Plugins that are objects: component classes, or what has hook implementations.
         trials: Replaces the file's ``study.trials``.
         timeout: Replaces the file's ``study.timeout``.
@@ -166,8 +168,10 @@ def load_study(
     sampler_options = _options("sampler", document.sampler, source)
     pruner_options = _options("pruner", document.pruner, source)
     at = places(document, source)
+    if files is None:
+        files = plugin_files(document.plugins.files, source, plugins)
     registry = plugin_manager.load(
-        plugin_files(document.plugins.files, source, plugins),
+        files,
         objects=objects,
         disabled=document.plugins.disabled,
         observers=True,
