@@ -185,7 +185,7 @@ def test_a_file_that_is_installed_as_well_is_one_plugin(
     copied = write(halving, "copied/installed_halving.py")
     for file in (tmp_path / "installed_halving.py", copied):
         registry = load([file])
-        assert str(registry.owner("schedule", "halving")) == "installed_halving 2.1"
+        assert registry.owner("schedule", "halving").name == str(file)
         assert not registry.contested
     edited = write(halving + "\n", "copied/installed_halving.py")
     with pytest.raises(PluginError, match="two schedules are called 'halving'"):

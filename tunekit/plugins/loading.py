@@ -79,12 +79,12 @@ def load(
     registry = Registry(manager)
     for name in BUILTIN_COMPONENTS + (BUILTIN_OBSERVERS if observers else ()):
         registry.register(importlib.import_module(name), BUILTIN)
+    read = [file if isinstance(file, PluginFile) else PluginFile.read(file) for file in files]
+    registry.files = tuple(unique(read))
     if entry_points:
         _load_installed(registry, {*disabled, *disabled_everywhere()})
-    read = [file if isinstance(file, PluginFile) else PluginFile.read(file) for file in files]
-    for file in unique(read):
+    for file in registry.files:
         _load_file(registry, file)
-    registry.files = tuple(unique(read))
     for plugin in objects:
         _load_object(registry, plugin)
     return registry
@@ -96,8 +96,6 @@ def disabled_everywhere() -> list[str]:
 
 
 def _load_file(registry: Registry, file: PluginFile) -> None:
-    if any(_is_text_of(file, plugin) for plugin in registry.manager.get_plugins()):
-        return  # it is installed, too: one plugin, named twice
     module = module_from(file)
     try:
         registry.register(module, Owner(file.path, file.digest, "file"))
@@ -106,7 +104,7 @@ def _load_file(registry: Registry, file: PluginFile) -> None:
 
 
 def _is_text_of(file: PluginFile, plugin: object) -> bool:
-    """Whether a plugin is a module with the text of a file."""
+    """Whether an installed plugin is what a file brings, too: one plugin, named twice."""
     path = getattr(plugin, "__file__", None)
     if path is None or Path(path).name != Path(file.path).name:
         return False
@@ -133,7 +131,9 @@ def _load_installed(registry: Registry, disabled: set[str]) -> None:
             registry.disabled.append(owner)
             continue
         try:
-            registry.register(entry_point.load(), owner)
+            plugin = entry_point.load()
+            if not any(_is_text_of(file, plugin) for file in registry.files):
+                registry.register(plugin, owner)
         except (Exception, SystemExit) as error:
             # Somebody else's broken package must not take the command down.
             at = place(error, _code_of(entry_point))
