@@ -23,22 +23,8 @@ def matrix(data: Dataset) -> NDArray[Any]:
 
 
 @every_dataset
-def test_it_is_a_table_of_finite_numbers_for_its_task(cls: type[Dataset]) -> None:
-    table = cls().load()
-    assert table.name == cls.name
-    assert table.task in cls.tasks
-    assert table.target.shape == (1000,)
-    assert np.isfinite(table.target).all()
-    for column in table.columns.values():
-        assert column.shape == (1000,)
-        assert np.isfinite(column).all()
-
-
-@every_dataset
-def test_its_seed_alone_decides_what_it_holds(cls: type[Dataset]) -> None:
-    first, again, other = (matrix(dataset(cls.name, seed=s)) for s in (5, 5, 6))
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
+def test_another_seed_gives_other_rows(cls: type[Dataset]) -> None:
+    assert not np.array_equal(matrix(dataset(cls.name, seed=5)), matrix(dataset(cls.name, seed=6)))
 
 
 @every_dataset

@@ -16,9 +16,6 @@ REGISTRY = load(entry_points=False)
 INITIALIZERS = [REGISTRY.find(Initializer, name) for name in REGISTRY.names("initializer")]
 every_initializer = pytest.mark.parametrize("cls", INITIALIZERS, ids=lambda cls: cls.name)
 
-RANDOM = [cls for cls in INITIALIZERS if cls.name != "zeros"]
-every_random = pytest.mark.parametrize("cls", RANDOM, ids=lambda cls: cls.name)
-
 GOLDEN: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "golden" / "initializers.json").read_text(encoding="utf-8")
 )
@@ -104,23 +101,6 @@ def deviations() -> dict[str, float]:
 @every_initializer
 def test_its_scale_is_torchs(cls: type[Initializer]) -> None:
     assert deviations()[cls.name] < 1e-12
-
-
-@every_initializer
-@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (5, 3), (3, 5)])
-def test_it_draws_a_finite_float64_matrix(cls: type[Initializer], shape: tuple[int, int]) -> None:
-    found = cls().draw(np.random.default_rng(0), *shape, 1.0)
-    assert found.shape == shape
-    assert found.dtype == np.float64
-    assert np.isfinite(found).all()
-    assert found.flags.c_contiguous
-
-
-@every_random
-def test_the_generator_alone_decides_what_is_drawn(cls: type[Initializer]) -> None:
-    first, again, other = (cls().draw(np.random.default_rng(s), 6, 4, 1.0) for s in (1, 1, 2))
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
 
 
 @pytest.mark.parametrize("name", STANDARD_DEVIATIONS)

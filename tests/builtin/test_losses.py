@@ -86,36 +86,6 @@ def test_it_agrees_with_torch(cls: type[Loss]) -> None:
 
 
 @every_loss
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("soft", [False, True])
-def test_its_gradient_is_what_finite_differences_say(
-    cls: type[Loss], weighted: bool, soft: bool
-) -> None:
-    output, target, weight = problem(cls, soft=soft)
-    weights = weight if weighted else None
-    _, gradient = cls().value_and_gradient(output, target, weights)
-    h = 1e-5
-    for place in np.ndindex(output.shape):
-        shift = np.zeros_like(output)
-        shift[place] = h
-        above, _ = cls().value_and_gradient(output + shift, target, weights)
-        below, _ = cls().value_and_gradient(output - shift, target, weights)
-        assert gradient[place] == pytest.approx((above - below) / (2 * h), rel=1e-6, abs=1e-9)
-
-
-@every_loss
-def test_the_mean_is_weighted(cls: type[Loss]) -> None:
-    output, target, weight = problem(cls)
-    rows = [
-        cls().value_and_gradient(output[i : i + 1], target[i : i + 1], None)[0] for i in range(ROWS)
-    ]
-    plain, _ = cls().value_and_gradient(output, target, None)
-    weighted, _ = cls().value_and_gradient(output, target, weight)
-    assert plain == pytest.approx(np.mean(rows))
-    assert weighted == pytest.approx(np.average(rows, weights=weight))
-
-
-@every_loss
 def test_a_row_without_weight_does_not_count(cls: type[Loss]) -> None:
     output, target, _ = problem(cls)
     weight = np.array([1.0, 1, 1, 0, 0, 0])
@@ -135,17 +105,11 @@ def test_a_batch_without_any_weight_teaches_nothing(cls: type[Loss]) -> None:
 
 
 @every_loss
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_it_returns_a_float_and_keeps_the_outputs_dtype(cls: type[Loss], dtype: Any) -> None:
-    output, target, weight = problem(cls, dtype=dtype)
-    for array in (output, target, weight):
-        array.flags.writeable = False
-    for weights in (None, weight, weight.astype(np.float64)):
-        value, gradient = cls().value_and_gradient(output, target, weights)
-        assert type(value) is float
-        assert gradient.dtype == dtype
-        assert gradient.shape == output.shape
-    assert cls().predict(output).dtype == dtype
+def test_weights_of_another_dtype_do_not_change_the_gradients(cls: type[Loss]) -> None:
+    output, target, weight = problem(cls, dtype=np.float32)
+    value, gradient = cls().value_and_gradient(output, target, weight.astype(np.float64))
+    assert type(value) is float
+    assert gradient.dtype == np.float32
 
 
 @every_loss

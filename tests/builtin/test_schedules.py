@@ -144,12 +144,6 @@ def test_it_is_the_same_curve_for_a_run_of_any_length(cls: type[Schedule]) -> No
         assert short == pytest.approx(long, abs=0.02)
 
 
-@every_schedule
-def test_it_takes_some_step(cls: type[Schedule]) -> None:
-    for steps in (1, 2, 3, 100):
-        assert max(factors(cls(), steps)) > 0
-
-
 def test_constant_is_one() -> None:
     assert set(factors(schedule("constant"), 50)) == {1.0}
 

@@ -29,6 +29,8 @@ OPTIONS = {
     "train": ("--trial", "--set", "--plugin", "--explain", "--lr-range", "--output", "--json"),
     "plugins": ("--source", "--output", "--plugin", "--json"),
     "new": ("--package", "--output"),
+    "check": ("--expect", "--plugin", "--json"),
+    "schema": ("--plugin", "--output"),
     "ui": ("--port", "--browser", "--no-browser"),
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from tunekit.cli import completion, new, plugins, schema, search, train, ui
+from tunekit.cli import check, completion, new, plugins, schema, search, train, ui
 from tunekit.cli.output import complain, kept_for_json, write_no_more
 from tunekit.errors import InputError, TunekitError, WorkError
 
@@ -45,6 +45,7 @@ for name, command, summary in (
     ("train", train.command, "Train one configuration, or a recorded trial again."),
     ("plugins", plugins.command, "What a study can name, and one of them in detail."),
     ("new", new.command, "Write a plugin to start from."),
+    ("check", check.command, "Find the mistakes in a plugin."),
     ("schema", schema.command, "Print a JSON Schema of study files, for editors."),
     ("ui", ui.command, "Open the MLflow UI on a study's results."),
 ):

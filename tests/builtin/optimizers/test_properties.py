@@ -1,11 +1,9 @@
-"""What every optimizer promises, whatever its formula."""
+"""What the built-in optimizers promise beyond the conformance checks, whatever their formula."""
 
 from __future__ import annotations
 
 import dataclasses
-import pickle
 import re
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,7 +33,6 @@ RULES = [cls() for cls in OPTIMIZERS]
 RULES += [
     other for cls in OPTIMIZERS if (other := unlike_the_defaults(cls)).values() != cls().values()
 ]
-ELEMENTWISE = [rule for rule in RULES if rule.scope == "elementwise"]
 
 
 def title(value: object) -> str:
@@ -84,21 +81,6 @@ def directions(
 
 
 @every_rule
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_it_keeps_shape_and_dtype_and_writes_into_neither_w_nor_g(
-    rule: Optimizer, shape: tuple[int, ...], dtype: Any
-) -> None:
-    weights, gradients = walk(8, shape, dtype)
-    state = rule.initial_state(weights[0])
-    for found in directions(rule, weights, gradients, state):
-        assert found.shape == shape
-        assert found.dtype == dtype
-        assert np.isfinite(found).all()
-    for value in state.values():
-        assert type(value) is float or (value.dtype == dtype and value.shape == shape)
-
-
-@every_rule
 @few
 @given(seed=st.integers(0, 1000))
 def test_float32_answers_what_float64_answers_but_for_rounding(
@@ -110,43 +92,6 @@ def test_float32_answers_what_float64_answers_but_for_rounding(
         rule, [w.astype(np.float64) for w in weights], [g.astype(np.float64) for g in gradients]
     )
     np.testing.assert_allclose(single, double, rtol=2e-3, atol=2e-3)
-
-
-@pytest.mark.parametrize("rule", ELEMENTWISE, ids=title)
-@few
-@given(cuts=st.sets(st.integers(1, 99), max_size=8))
-def test_blocks_of_any_size_give_the_bits_of_the_whole(rule: Optimizer, cuts: set[int]) -> None:
-    weights, gradients = walk(6, (100,), np.float32)
-    whole = np.array(directions(rule, weights, gradients))
-    edges = [0, *sorted(cuts), 100]
-    parts = [
-        directions(rule, [w[a:b] for w in weights], [g[a:b] for g in gradients])
-        for a, b in pairwise(edges)
-    ]
-    assert np.array_equal(whole, np.concatenate(parts, axis=1))
-
-
-@every_rule
-def test_a_pickled_state_goes_on_to_the_same_bits(rule: Optimizer, shape: tuple[int, ...]) -> None:
-    weights, gradients = walk(12, shape, np.float32)
-    state = rule.initial_state(weights[0])
-    directions(rule, weights[:6], gradients[:6], state)
-    copied = pickle.loads(pickle.dumps(state))
-    went_on = directions(rule, weights[6:], gradients[6:], state, begin=7)
-    assert np.array_equal(went_on, directions(rule, weights[6:], gradients[6:], copied, begin=7))
-
-
-@every_rule
-@few
-@given(
-    magnitudes=st.lists(st.sampled_from([0.0, 1e-40, 1e-30, 1e-12, 1.0, 1e12, 1e17]), min_size=5)
-)
-def test_gradients_from_nothing_to_huge_give_finite_directions(
-    rule: Optimizer, shape: tuple[int, ...], magnitudes: list[float]
-) -> None:
-    weights, gradients = walk(len(magnitudes), shape, np.float32)
-    scaled = [g * magnitude for g, magnitude in zip(gradients, magnitudes, strict=True)]
-    assert np.isfinite(directions(rule, weights, scaled)).all()
 
 
 @every_rule
@@ -176,15 +121,6 @@ def test_no_gradient_is_no_cause_to_move_weights_that_are_zero(
     assert not np.any(directions(rule, zeros, zeros))
 
 
-@every_rule
-def test_weights_that_are_zero_move_against_their_gradient(
-    rule: Optimizer, shape: tuple[int, ...]
-) -> None:
-    (g,) = walk(1, shape)[1]
-    (found,) = directions(rule, [np.zeros(shape)], [g])
-    assert np.vdot(found, g) > 0
-
-
 def descend(rule: Optimizer, shape: tuple[int, ...], steps: int, start: float) -> float:
     """The largest weight after steps down a stretched bowl, at a rate that falls to 0."""
     curvature = np.linspace(0.2, 2.0, int(np.prod(shape))).reshape(shape)
@@ -206,12 +142,6 @@ def test_it_finds_the_bottom_of_a_stretched_bowl(
     assert isinstance(search, Interval)
     reached = [descend(cls(lr=float(lr)), shape, 800, 1.0) for lr in search.grid(7)]
     assert np.nanmin(reached) < 0.02
-
-
-@pytest.mark.parametrize("cls", OPTIMIZERS, ids=title)
-@pytest.mark.parametrize("shape", [(40,), (8, 5)], ids=["vector", "matrix"])
-def test_its_defaults_go_down_from_nearby(cls: type[Optimizer], shape: tuple[int, ...]) -> None:
-    assert descend(cls(), shape, 2000, 0.05) < 0.05 * 0.1
 
 
 @pytest.mark.parametrize("cls", OPTIMIZERS, ids=title)

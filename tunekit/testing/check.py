@@ -1,0 +1,186 @@
+"""What a conformance check is: a named statement about a component, and how it fails."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from tunekit.components import Component
+from tunekit.errors import suggestion
+from tunekit.plugins import place, told
+
+Subject: TypeAlias = Component | type[Component]
+"""What is checked: a component with its values, or a class at its defaults."""
+Outcome = Literal["passed", "failed", "expected failure", "unexpected pass"]
+
+
+class CheckFailure(AssertionError):  # noqa: N818 (an assertion that does not hold)
+    """A component does not keep what its kind promises.
+
+    Args:
+        expected: What should have come.
+        found: What came instead.
+        likely: The mistake that is most often behind it.
+    """
+
+    def __init__(self, *, expected: str, found: str, likely: str) -> None:
+        super().__init__(f"\nexpected: {expected}\nfound:    {found}\nlikely:   {likely}")
+        self.expected, self.found, self.likely = expected, found, likely
+
+
+@dataclass(frozen=True)
+class Check:
+    """One statement about components of a kind. Call it with a component to see it hold.
+
+    Attributes:
+        name: What it is called in listings and in expected failures.
+        summary: The statement.
+        kind: The kind of component it is about, or ``""`` for all.
+        function: Raises `CheckFailure`; what it returns is told beside a pass.
+        applies: Whether the statement makes sense for a component.
+    """
+
+    name: str
+    summary: str
+    kind: str
+    function: Callable[[Any], str | None]
+    applies: Callable[[Any], bool]
+
+    def __call__(self, component: Subject) -> str | None:
+        """Check a component.
+
+        Returns:
+            What was measured, if there is something to tell.
+
+        Raises:
+            CheckFailure: The statement does not hold.
+        """
+        try:
+            # What overflows is judged by its result, not by numpy's warning.
+            with np.errstate(all="ignore"):
+                return self.function(_made(component))
+        except CheckFailure:
+            raise
+        except (Exception, SystemExit) as error:
+            at = place(error)
+            raise CheckFailure(
+                expected="a result",
+                found=told(error) + (f" ({at})" if at else ""),
+                likely="a slip in the formula, or arguments that it does not stand; training "
+                "brings them, too",
+            ) from error
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How a check ended.
+
+    Attributes:
+        check: The check.
+        outcome: How it ended.
+        note: What was measured, or why the failure was expected.
+        failure: Why it failed, expected or not.
+        seconds: How long it took.
+    """
+
+    check: Check
+    outcome: Outcome
+    note: str | None
+    failure: CheckFailure | None
+    seconds: float
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it ended as it was expected to."""
+        return self.outcome in ("passed", "expected failure")
+
+
+CHECKS: list[Check] = []
+"""All checks, in the order in which they are run."""
+
+
+def check(
+    kind: str = "", *, applies: Callable[[Any], bool] = lambda component: True
+) -> Callable[[Callable[[Any], str | None]], Check]:
+    """Make a function a check; its name and the first line of its docstring are the check's.
+
+    Args:
+        kind: The kind of component it is about; all kinds if left out.
+        applies: Whether it makes sense for a component.
+    """
+
+    def register(function: Callable[[Any], str | None]) -> Check:
+        summary = inspect.cleandoc(function.__doc__ or "").partition("\n")[0].rstrip(".")
+        made = Check(function.__name__, summary, kind, function, applies)
+        CHECKS.append(made)
+        return made
+
+    return register
+
+
+def checks_for(component: Subject) -> tuple[Check, ...]:
+    """The checks that a component has to pass, in the order in which they are run."""
+    made = _made(component)
+    return tuple(c for c in CHECKS if c.kind in ("", made.kind) and c.applies(made))
+
+
+def examine(
+    component: Subject, *, expected_failures: Mapping[str, str] | None = None
+) -> tuple[Finding, ...]:
+    """Run all checks on a component.
+
+    Args:
+        component: A component, or a class to check at its defaults.
+        expected_failures: The reasons for failures that are known, by the check's name.
+
+    Raises:
+        ValueError: A failure is expected of a check that there is not.
+    """
+    reasons = expected_failures or {}
+    checks = checks_for(component)
+    refuse_unknown(reasons, checks)
+    return tuple(found(check, component, reasons.get(check.name)) for check in checks)
+
+
+def refuse_unknown(names: Mapping[str, str], checks: tuple[Check, ...]) -> None:
+    """See that every name is that of a check.
+
+    Raises:
+        ValueError: One is not.
+    """
+    known = [check.name for check in checks]
+    for name in names:
+        if name not in known:
+            raise ValueError(f"there is no check {name!r} here. {suggestion(name, known)}")
+
+
+def found(check: Check, component: Subject, reason: str | None = None) -> Finding:
+    """Run one check on a component.
+
+    Args:
+        check: The check.
+        component: A component, or a class to check at its defaults.
+        reason: Why it is expected to fail, if it is.
+    """
+    begin = time.perf_counter()
+    try:
+        note, failure = check(component), None
+    except CheckFailure as error:
+        note, failure = None, error
+    seconds = time.perf_counter() - begin
+    outcome: Outcome = "failed" if failure else "passed"
+    if reason is not None:
+        outcome = "expected failure" if failure else "unexpected pass"
+    return Finding(check, outcome, reason or note, failure, seconds)
+
+
+def _made(component: Subject) -> Component:
+    return component() if isinstance(component, type) else component
