@@ -8,20 +8,26 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
 BENCH_STAMP := .venv/.installed-bench
+WITH_PLUGINS := $(CURDIR)/.venv/with-plugins
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test check format bench proof clean
+.PHONY: help demo install test test-with-plugins check format bench proof clean
 
 help:  ## say what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
 
 demo: $(STAMP)  ## search the best network for handwritten digits, and say how to see it in MLflow
 	$(BIN)/tunekit search examples/digits.toml
 
 test: check  ## run all checks and all tests
 	$(BIN)/python -m pytest -n 2
+
+test-with-plugins: $(DEV_STAMP)  ## run the tests once more, with the distributions in plugins/ installed
+	rm -rf $(WITH_PLUGINS)
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --target $(WITH_PLUGINS) ./plugins/*/
+	PYTHONPATH=$(WITH_PLUGINS) $(BIN)/python -m pytest -n 2 --ignore tests/distributions
 
 check: $(DEV_STAMP)  ## check format, style, types and who imports whom
 	$(BIN)/ruff format --check .

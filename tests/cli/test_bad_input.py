@@ -364,9 +364,7 @@ def test_an_unknown_command_is_led_to_the_right_one(tunekit: Command) -> None:
     assert "Did you mean 'search'?" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("name", "nearest"), [("adm", "'adam'"), ("optimizer.adm", "'adam'")]
-)
+@pytest.mark.parametrize(("name", "nearest"), [("adm", "'adam'"), ("optimizer.adm", "'adam'")])
 def test_an_unknown_component_is_led_to_the_right_one(
     name: str, nearest: str, tunekit: Command, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from tunekit.records import Fold
 
 Array = NDArray[Any]
 
-REGISTRY = load()
+REGISTRY = load(entry_points=False)
 DEFAULTS: dict[str, str | int | float] = {
     "activation": "tanh",
     "initializer": "he_normal",

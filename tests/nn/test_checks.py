@@ -30,7 +30,7 @@ from tunekit.records import Fold
 Array = NDArray[Any]
 Method = Callable[..., Any]
 
-REGISTRY = load()
+REGISTRY = load(entry_points=False)
 DEFAULTS: dict[str, str | int | float] = {
     "activation": "tanh",
     "initializer": "he_normal",

@@ -17,7 +17,7 @@ from tunekit.plugins import load
 
 Array = NDArray[Any]
 
-REGISTRY = load()
+REGISTRY = load(entry_points=False)
 ROWS, FEATURES, UNITS, CLASSES = 7, 5, 4, 3
 
 # Small enough that no pre-activation, weight or error of the seeded data lies within reach of a

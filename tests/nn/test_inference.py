@@ -14,7 +14,7 @@ from tunekit.plugins import load
 
 Array = NDArray[Any]
 
-REGISTRY = load()
+REGISTRY = load(entry_points=False)
 SIZES = (4, 6, 6, 5, 3)  # one layer of the network can be residual
 ROWS = 40
 RNG = np.random.default_rng(0)  # of what draws noise: nothing here does

@@ -21,7 +21,7 @@ from tunekit.records import Fold
 
 Array = NDArray[Any]
 
-REGISTRY = load()
+REGISTRY = load(entry_points=False)
 ELEMENTWISE = [
     name
     for name in REGISTRY.names("optimizer")

@@ -26,9 +26,11 @@ def remember(make: Make, tmp_path: Path) -> Any:
         setting = make()
         record = Record(setting.study)
         record.check(setting.direction, setting.signature())
-        record.remember({"optimizer.soap": owner})
+        record.remember({"optimizer.lab_soap": owner})
         with pytest.raises(StudyError) as caught:
-            load_study(tmp_path / "small.toml", set_=["search.optimizer=soap"], recalled=recalled)
+            load_study(
+                tmp_path / "small.toml", set_=["search.optimizer=lab_soap"], recalled=recalled
+            )
         return caught.value.message
 
     return remember_owner
@@ -59,11 +61,11 @@ def test_an_object(remember: Any) -> None:
 
 def test_without_a_record_nothing_is_said(make: Make, tmp_path: Path) -> None:
     storage = make().study.storage
-    assert recalled(storage, "small", "optimizer", "soap") is None
+    assert recalled(storage, "small", "optimizer", "lab_soap") is None
     assert not (tmp_path / "optuna.db").exists()
 
 
 def test_what_the_record_does_not_know_is_not_said(make: Make) -> None:
     setting = make()
     Record(setting.study).check(setting.direction, setting.signature())
-    assert recalled(setting.study.storage, "small", "optimizer", "soap") is None
+    assert recalled(setting.study.storage, "small", "optimizer", "lab_soap") is None

@@ -249,9 +249,9 @@ def test_assignments_change_what_the_file_says(example: Path) -> None:
 
 
 def test_errors_of_the_file_name_file_line_and_key(example: Path) -> None:
-    example.write_text(EXAMPLE.replace('"gelu"', '"gleu"'))
+    example.write_text(EXAMPLE.replace('"gelu"', '"gellu"'))
     assert str(refused(example)) == (
-        f"{example}:27: search.activation[1]: no activation is called 'gleu'. Did you mean 'gelu'?"
+        f"{example}:27: search.activation[1]: no activation is called 'gellu'. Did you mean 'gelu'?"
     )
 
 

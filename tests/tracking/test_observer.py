@@ -54,7 +54,7 @@ def test_a_search_is_observed_without_a_word(
 
 
 def test_the_observer_is_loaded_with_the_built_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugins, "BUILTIN_COMPONENTS", ())
+    monkeypatch.setattr(plugins.loading, "BUILTIN_COMPONENTS", ())
 
     registry = plugins.load(observers=True, entry_points=False)
 

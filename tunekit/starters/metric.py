@@ -14,7 +14,7 @@ class Starter(Metric):
 
     name = "starter"  # what a study calls it
 
-    # What it can judge. Leave out the line if it suits every task.
+    # What it can judge. A metric without this line claims every task.
     tasks = ("classification",)
 
     # What `score` gets as prediction: "labels" (classes), "probabilities" or "values".

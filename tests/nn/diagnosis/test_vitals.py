@@ -18,7 +18,7 @@ from tunekit.records import Fold
 
 Array = NDArray[Any]
 
-REGISTRY = load()
+REGISTRY = load(entry_points=False)
 ROWS, FEATURES, CLASSES = 48, 5, 3
 
 

@@ -19,7 +19,7 @@ from tunekit.records import Fold
 
 Array = NDArray[Any]
 
-REGISTRY = load()
+REGISTRY = load(entry_points=False)
 SEED = np.random.SeedSequence(1, spawn_key=(0, 0))
 
 

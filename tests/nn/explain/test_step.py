@@ -20,7 +20,7 @@ from tunekit.records import Fold
 
 Array = NDArray[Any]
 
-REGISTRY = load()
+REGISTRY = load(entry_points=False)
 SEED = np.random.SeedSequence(3, spawn_key=(0, 0))
 CLASSES = 3
 
