@@ -37,9 +37,9 @@ def remember(make: Make, tmp_path: Path) -> Any:
 
 
 def test_a_distribution_that_is_not_installed(remember: Any) -> None:
-    assert remember(Owner("tunekit-soap", "0.1.0")).endswith(
-        "The trials in the record had it from tunekit-soap 0.1.0, which is not installed; "
-        "pip install tunekit-soap."
+    assert remember(Owner("lab-rules", "0.1.0")).endswith(
+        "The trials in the record had it from lab-rules 0.1.0, which is not installed; "
+        "pip install lab-rules."
     )
 
 

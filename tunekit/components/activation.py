@@ -13,10 +13,12 @@ from tunekit.space import Declaration
 
 
 class Activation(Component):
-    """A non-linearity, applied element by element.
+    """A non-linearity of the hidden layers, applied element by element.
 
-    ``gain`` is what a scaled initializer multiplies the standard deviation with so that the
-    activation keeps the variance of its input.
+    Attributes:
+        gain: What a scaled initializer multiplies the standard deviation with, so that signals keep
+            their size from layer to layer: ``1 / sqrt(mean of f(z)**2)`` for normally distributed
+            ``z``. It may be a property that depends on hyperparameters.
     """
 
     kind: ClassVar[str] = "activation"
@@ -24,12 +26,21 @@ class Activation(Component):
 
     @abstractmethod
     def forward(self, z: Array) -> Array:
-        """Activations of shape ``(rows, units)`` from pre-activations of the same shape."""
+        """Activations ``(rows, units)`` from pre-activations of the same shape and dtype."""
         raise NotImplementedError
 
     @abstractmethod
     def backward(self, da: Array, z: Array, a: Array) -> Array:
-        """Gradient with respect to `z`, given that with respect to ``a = forward(z)``."""
+        """Gradient with respect to `z`, by the chain rule: `da` times the derivative.
+
+        Args:
+            da: Gradient with respect to the activations, shape ``(rows, units)``.
+            z: Pre-activations, as `forward` got them.
+            a: Activations, as `forward` returned them.
+
+        Returns:
+            Array of the same shape and dtype.
+        """
         raise NotImplementedError
 
 
@@ -37,7 +48,12 @@ class LearnedActivation(Activation):
     """An activation with one trained parameter for each unit, such as a slope.
 
     The parameters start at the hyperparameter `initial`, belong to the group ``"others"`` of the
-    flat vector, are trained by the optimizer like all others, and are not penalized.
+    flat vector, are trained by the optimizer like all others, and are not penalized. A subclass
+    defines `evaluate` and `gradients`, and leaves `forward` and `backward` alone.
+
+    Attributes:
+        initial: What the parameters are before the first step. A subclass may declare its own
+            default and range.
     """
 
     initial: float = typing.cast("float", Declaration(float, 1.0, None))

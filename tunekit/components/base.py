@@ -24,7 +24,13 @@ Task = Literal["classification", "multilabel", "regression"]
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 class Component(ABC):  # noqa: B024 (the kinds are abstract, each in its own methods)
-    """Base of all kinds. Subclass a kind, not this."""
+    """Base of all kinds. Subclass a kind, not this.
+
+    Attributes:
+        name: What studies call it: lower-case letters, digits and underscores, a letter first.
+            Every component needs one.
+        tasks: The tasks that it makes sense for; a study of another task refuses it.
+    """
 
     kind: ClassVar[str] = ""
     name: ClassVar[str] = ""

@@ -11,11 +11,12 @@ from tunekit.components.base import Array, Component
 class Loss(Component):
     """The error that training descends on, averaged over the rows of a batch.
 
-    ``targets`` says how the trainer encodes the targets, always a float matrix with one row a
-    sample: ``"one-hot"`` (a column a class), ``"binary"`` (one column of 0 and 1; two classes
-    only), ``"labels"`` (a column of 0 and 1 for each label; several may be 1), ``"values"`` (a
-    column an output, scaled to mean 0 and variance 1) or ``"counts"`` (likewise, but as they
-    are; none may be negative).
+    Attributes:
+        targets: How the trainer encodes the targets, always a float matrix with one row a sample:
+            ``"one-hot"`` (a column a class), ``"binary"`` (one column of 0 and 1; two classes
+            only), ``"labels"`` (a column of 0 and 1 for each label; several may be 1),
+            ``"values"`` (a column an output, scaled to mean 0 and variance 1) or ``"counts"``
+            (likewise, but as they are; none may be negative).
     """
 
     kind: ClassVar[str] = "loss"

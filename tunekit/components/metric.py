@@ -11,8 +11,10 @@ from tunekit.components.base import Array, Component
 class Metric(Component):
     """A score on validation data.
 
-    ``needs`` says what `score` is given as predictions: ``"labels"`` (class indices, or with the
-    task ``"multilabel"`` a matrix of 0 and 1), ``"probabilities"`` or ``"values"``.
+    Attributes:
+        larger_is_better: The direction: what a study that names this metric maximizes or minimizes.
+        needs: What `score` is given as predictions: ``"labels"`` (class indices, or with the task
+            ``"multilabel"`` a matrix of 0 and 1), ``"probabilities"`` or ``"values"``.
     """
 
     kind: ClassVar[str] = "metric"

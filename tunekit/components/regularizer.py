@@ -19,9 +19,9 @@ class Regularizer(Component):
     backward pass, `on_gradient`, `noise`, `penalty`, the optimizer's rule with `decay`,
     `on_weights`, `on_step`.
 
-    Class attributes that a regularizer with a memory may set:
-
-    - ``slots``: names of state arrays as long as the whole parameter vector, zero at the start.
+    Attributes:
+        slots: Names of state arrays as long as the whole parameter vector, zero at the start. The
+            state is that of `on_step` and `evaluation_weights`.
     """
 
     kind: ClassVar[str] = "regularizer"
@@ -30,7 +30,8 @@ class Regularizer(Component):
     def initial_state(self, w: Array) -> State:
         """The state before the first step: a zero array of `w`'s shape for every slot.
 
-        Override it for scalars or other contents. Values must be arrays or plain numbers.
+        `w` is the whole flat parameter vector. Override it for scalars or other contents. Values
+        must be arrays or plain numbers.
         """
         return {slot: np.zeros_like(w) for slot in self.slots}
 
@@ -55,7 +56,10 @@ class Regularizer(Component):
         return g
 
     def noise(self, g: Array, progress: Progress, rng: np.random.Generator) -> Array:
-        """What to add to the whole flat gradient at random; an array of `g`'s shape and dtype."""
+        """What to add to the whole flat gradient at random; an array of `g`'s shape and dtype.
+
+        It comes after `on_gradient` of all regularizers; `progress` says how far the run is.
+        """
         return np.zeros_like(g)
 
     def penalty(self, w: Array) -> tuple[float, Array]:
@@ -83,7 +87,8 @@ class Regularizer(Component):
     def evaluation_weights(self, w: Array, state: State) -> Array:
         """The parameters to evaluate and keep, for averages over the steps.
 
-        At most one component of a run may evaluate elsewhere than it trains.
+        It is called when the network is measured, after each epoch, and must change nothing. At
+        most one component of a run may evaluate elsewhere than it trains.
         """
         return w
 

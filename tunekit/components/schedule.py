@@ -34,7 +34,8 @@ class Progress:
 class Schedule(Component):
     """A factor for the learning rate over the course of training.
 
-    ``every``: ``"step"`` asks before each step, ``"epoch"`` once before each epoch.
+    Attributes:
+        every: When it is asked: ``"step"`` before each step, ``"epoch"`` once before each epoch.
     """
 
     kind: ClassVar[str] = "schedule"
@@ -42,5 +43,8 @@ class Schedule(Component):
 
     @abstractmethod
     def factor(self, progress: Progress) -> float:
-        """What the learning rate is multiplied with, usually in [0, 1]."""
+        """What the learning rate is multiplied with, usually in [0, 1]; finite, 0 or more.
+
+        Warm-up, if the study has one (`[train] warmup`), multiplies it further.
+        """
         raise NotImplementedError
