@@ -57,8 +57,8 @@ All kinds of component work in all three ways, also in worker processes: a file 
 a class of a script or notebook whole, an installed module as its name.
 
 **Names.** Within a kind each name belongs to one owner. A file or an object may replace what comes
-with tunekit, since somebody named it on purpose. A file and its installed copy (the same file name,
-the same text) are one plugin. Any other two of one name are an error that names both owners;
+with tunekit, since somebody named it on purpose. A file and its installed copy (the same text)
+are one plugin. Any other two of one name are an error that names both owners;
 nothing is renamed in silence.
 
 **Leaving out.** `[plugins] disabled = ["my_rule"]` in a study, or `TUNEKIT_DISABLED=my_rule,other`

@@ -174,7 +174,7 @@ class TestContestedNames:
     ) -> None:
         install(halving, "installed_halving")
         with pytest.raises(PluginError, match="two schedules") as caught:
-            load([write(halving)])
+            load([write(halving + "\n")])
         assert "installed_halving 2.1" in caught.value.message
         assert "mine.py" in caught.value.message
 

@@ -68,6 +68,19 @@ def mistake(
 
 
 @mistake(
+    *("w and g in the wrong order", "sign", "next to none that do", "mixed up"),
+    *("real_problem",),
+)
+class Swapped(Sound):
+    """Takes the parameters for the gradient."""
+
+    name = "swapped"
+
+    def direction(self, w: Array, g: Array, state: State, step: Step) -> Array:
+        return super().direction(g, w, state, step)
+
+
+@mistake(
     *("wrong sign", "sign", "the opposite: their cosine is -", "the trainer subtracts"),
     *("quadratic", "real_problem"),
 )

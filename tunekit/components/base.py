@@ -44,6 +44,7 @@ class Component(ABC):  # noqa: B024 (the kinds are abstract, each in its own met
         dataclasses.dataclass(frozen=True, kw_only=True)(cls)
         cls._hyperparameters = {**cls._hyperparameters, **declared}
         _refuse_unknown_arguments(cls)
+        cls.__setattr__ = _refuse_memory  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         for hyperparameter in self._hyperparameters.values():
@@ -100,12 +101,20 @@ def _declare(cls: type[Component]) -> dict[str, Hyperparameter]:
                 f"type; write `{name}: {cls._hyperparameters[name].type.__name__} = {value!r}`"
             )
         if name in declared:
-            # A default outside the limits is the author's mistake, told at once.
-            declared[name].check(declared[name].default)
+            _check_default(declared[name], cls)
     for name, annotation in annotations.items():
         if name not in vars(cls) and not _is_class_variable(annotation):
             raise PluginError(f"{cls.__name__}.{name} has no default")
     return declared
+
+
+def _check_default(own: Hyperparameter, cls: type[Component]) -> None:
+    """A default outside the limits is the author's mistake, told at once."""
+    try:
+        own.check(own.default)
+    except HyperparameterError as error:
+        key = f"{cls.__name__}.{own.name}"
+        raise HyperparameterError(f"its default: {error.message}", key=key) from None
 
 
 def _within_inherited_limits(own: Hyperparameter, cls: type[Component]) -> Hyperparameter:
@@ -124,6 +133,14 @@ def _is_class_variable(annotation: object) -> bool:
     if isinstance(annotation, str):
         return annotation.startswith(("ClassVar", "typing.ClassVar"))
     return annotation is ClassVar or typing.get_origin(annotation) is ClassVar
+
+
+def _refuse_memory(self: Component, name: str, value: object) -> None:
+    """Say where a component may remember something, when it tries to do so in itself."""
+    raise dataclasses.FrozenInstanceError(
+        f"cannot assign to {type(self).__name__}.{name}: one object serves all of a run, so it "
+        "remembers nothing; what changes belongs into `state`"
+    )
 
 
 def _refuse_unknown_arguments(cls: type[Component]) -> None:

@@ -16,13 +16,14 @@ _OURS = (
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
     os.path.dirname(os.path.abspath(pluggy.__file__)) + os.sep,
     "<frozen importlib",
+    "<string>",  # methods that dataclasses write
 )
 
 
 def told(error: BaseException) -> str:
     """An exception in one sentence, without its place."""
     if isinstance(error, TunekitError):
-        return error.message
+        return f"{error.key}: {error.message}" if error.key else error.message
     if isinstance(error, SyntaxError):
         return f"this is not valid Python: {error.msg}"
     lines = str(error).strip().splitlines() or ["no message"]

@@ -106,7 +106,7 @@ def _load_file(registry: Registry, file: PluginFile) -> None:
 def _is_text_of(file: PluginFile, plugin: object) -> bool:
     """Whether an installed plugin is what a file brings, too: one plugin, named twice."""
     path = getattr(plugin, "__file__", None)
-    if path is None or Path(path).name != Path(file.path).name:
+    if path is None:
         return False
     try:
         return Path(path).read_text(encoding="utf-8") == file.text

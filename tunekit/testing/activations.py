@@ -271,7 +271,7 @@ def gain(f: Activation) -> str:
             found=f"{declared:g}: each layer multiplies a signal by {declared / keeps:.3g}",
             likely="`gain` is left at 1, though the values are much smaller or larger than z",
         )
-    return f"{declared:.4g} ({keeps:.4g} keeps the mean square of normal pre-activations)"
+    return f"{declared:.4g}; {keeps:.4g} keeps the mean square of normal pre-activations"
 
 
 @check("activation")

@@ -71,8 +71,7 @@ class Check:
             raise CheckFailure(
                 expected="a result",
                 found=told(error) + (f" ({at})" if at else ""),
-                likely="a slip in the formula, or arguments that it does not stand; training "
-                "brings them, too",
+                likely=_likely(error),
             ) from error
 
     def __str__(self) -> str:
@@ -180,6 +179,12 @@ def found(check: Check, component: Subject, reason: str | None = None) -> Findin
     if reason is not None:
         outcome = "expected failure" if failure else "unexpected pass"
     return Finding(check, outcome, reason or note, failure, seconds)
+
+
+def _likely(error: BaseException) -> str:
+    if isinstance(error, KeyError):
+        return "a name that is not in the state; `slots` declares what is in it at first"
+    return "a slip in the formula, or arguments that it does not stand; training brings them, too"
 
 
 def _made(component: Subject) -> Component:

@@ -179,7 +179,7 @@ def learns(dataset: Dataset) -> str:
             likely="the columns and the target are not in the same order (one of them was "
             "sorted or shuffled alone), or the inputs say nothing about the target",
         )
-    return f"{run.recipe.loss.name} {found:.3g} (a constant prediction: {constant:.3g})"
+    return f"{run.recipe.loss.name} {found:.3g}, a constant prediction {constant:.3g}"
 
 
 def _few(fold: Fold) -> Fold:

@@ -78,4 +78,4 @@ def scale(initializer: Initializer) -> str:
 def trains(initializer: Initializer) -> str:
     """A network that starts from its weights trains to the end."""
     run = trained("regression", initializer=initializer)
-    return f"r2 {run.score:.2f} on a small problem (a constant prediction: 0.00)"
+    return f"r2 {run.score:.2f} on a small problem, a constant prediction 0.00"

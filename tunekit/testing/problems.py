@@ -147,4 +147,4 @@ def expect_learned(run: Run, task: Task, likely: str, *, bar: float = 0.4) -> st
             found=f"{metric} {run.score:.2f} after {run.checkpoint.epoch} epochs",
             likely=likely,
         )
-    return f"{metric} {run.score:.2f} on a small problem (a constant prediction: {chance:.2f})"
+    return f"{metric} {run.score:.2f} on a small problem, a constant prediction {chance:.2f}"

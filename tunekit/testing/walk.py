@@ -9,6 +9,7 @@ import numpy as np
 
 from tunekit.components import Array, Optimizer, Step
 from tunekit.nn.memory import Memory
+from tunekit.testing.check import CheckFailure
 
 UNREPEATABLE = "not judged, because two equal runs already differ"
 
@@ -68,7 +69,14 @@ class Walk:
         self.t += 1
         rate, piece = self.rule.lr if lr is None else lr, self.piece
         step = Step(self.t, rate, piece.layer, piece.is_output, piece.role)
-        return self.rule.direction(w, g, self.memory.state, step)
+        found = self.rule.direction(w, g, self.memory.state, step)
+        if found is None:
+            raise CheckFailure(
+                expected="an array of directions",
+                found="nothing",
+                likely="the method ends without a `return`",
+            )
+        return found
 
     def step(self, w: Array, g: Array, lr: float | None = None) -> Array:
         """The direction of one step, as an array of its own."""
