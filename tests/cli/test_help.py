@@ -31,7 +31,7 @@ OPTIONS = {
     "new": ("--package", "--output"),
     "check": ("--expect", "--plugin", "--json"),
     "schema": ("--plugin", "--output"),
-    "ui": ("--port", "--browser", "--no-browser"),
+    "ui": ("--port", "--browser", "--no-browser", "--set"),
 }
 
 

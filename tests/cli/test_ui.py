@@ -110,6 +110,16 @@ def test_another_study_in_a_store_with_results_is_told(tunekit: Command, searche
     assert "no results of 'other' yet" in done.stderr
 
 
+def test_a_study_that_was_renamed_is_looked_for_under_that_name(
+    tunekit: Command, searched: Path
+) -> None:
+    done = tunekit("search", "small.toml", "--set", "study.name=two words", "--trials", "1")
+    assert done.stdout.endswith("tunekit ui small.toml --set 'study.name=two words'\n")
+    done = tunekit("ui", "small.toml", "--set", "study.name=third")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no results of 'third' yet" in done.stderr
+
+
 @pytest.mark.parametrize("port", ["-1", "0", "65536"])
 def test_an_impossible_port_is_told(port: str, tunekit: Command, searched: Path) -> None:
     done = tunekit("ui", "small.toml", "--no-browser", "--port", port)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -78,12 +79,12 @@ def command(
 
         print_space(setting, as_json=as_json)
         return
-    result = _search(setting, str(study), fresh=fresh, as_json=as_json)
+    result = _search(setting, _looking(study, set_ or ()), fresh=fresh, as_json=as_json)
     if result.status == "interrupted":
         raise typer.Exit(130)
 
 
-def _search(setting: Setting, path: str, *, fresh: bool, as_json: bool) -> StudyResult:
+def _search(setting: Setting, look: str, *, fresh: bool, as_json: bool) -> StudyResult:
     from tunekit.cli import progress, summary
     from tunekit.search.run import run_search
 
@@ -100,7 +101,7 @@ def _search(setting: Setting, path: str, *, fresh: bool, as_json: bool) -> Study
     if as_json:
         print_json(summary.as_json(info, result, _in_mlflow(info), asdict(search.seconds)))
     else:
-        summary.print_summary(info, result, look=f"{_program()} ui {shlex.quote(path)}")
+        summary.print_summary(info, result, look=look)
     return result
 
 
@@ -119,6 +120,13 @@ def _in_mlflow(info: StudyInfo) -> dict[str, str | None]:
         "run_id": located.run_id if located else None,
         "url": view_url(base, located) if located else None,
     }
+
+
+def _looking(study: Path, set_: Sequence[str]) -> str:
+    """The command that shows the results, with the changes that say where they are."""
+    changes = [text for text in set_ if text.startswith(("study.name", "mlflow."))]
+    options = [word for text in changes for word in ("--set", shlex.quote(text))]
+    return " ".join([_program(), "ui", shlex.quote(str(study)), *options])
 
 
 def _program() -> str:

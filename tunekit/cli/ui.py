@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tunekit.cli.options import StudyFile
+from tunekit.cli.options import Set, StudyFile
 from tunekit.errors import InputError
 
 
@@ -18,11 +18,12 @@ def command(
     browser: Annotated[
         bool, typer.Option(help="Open the page in a browser, where there is one.")
     ] = True,
+    set_: Set = None,
 ) -> None:
     """Open the MLflow UI on a study's results, on this machine only. Ctrl-C ends it."""
     from tunekit.study.places import places_of
 
-    opened = places_of(study)
+    opened = places_of(study, set_ or ())
     from tunekit.tracking.locate import locate_study
     from tunekit.tracking.server import serve, view_url
 

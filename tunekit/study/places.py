@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tunekit.errors import StudyError
 from tunekit.study.addresses import absolute, sqlite_file
-from tunekit.study.schema import Document, validated
-from tunekit.study.source import Source, read
+from tunekit.study.schema import Document, known_keys, validated
+from tunekit.study.source import Source, assign, read
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,19 @@ class Places:
     experiment: str
 
 
-def places_of(path: str | Path) -> Places:
+def places_of(path: str | Path, set_: Sequence[str] = ()) -> Places:
     """Where the results of a study file live; its plugins may be gone.
+
+    Args:
+        path: The study file.
+        set_: Changes to the file, ``"study.name=second"``.
 
     Raises:
         StudyError: The file cannot be read, or something in it is wrong.
     """
     source, content = read(path)
+    options = assign(content, set_, known_keys())
+    source = dataclasses.replace(source, options=options)
     return places(validated(content, source), source)
 
 
