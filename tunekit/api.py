@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tunekit.errors import WorkError
@@ -16,7 +16,7 @@ from tunekit.study.study import load_study
 def search_study(
     study: str | Path,
     *,
-    plugins: Sequence[object] = (),
+    plugins: Iterable[object] | object = (),
     changes: Mapping[str, object] | None = None,
     trials: int | None = None,
     timeout: str | float | None = None,
@@ -50,6 +50,8 @@ def search_study(
         InputError: The study, its data or a plugin is wrong.
         WorkError: Every trial failed, or workers or stores cannot be used.
     """
+    if isinstance(plugins, (str, Path, type)) or not isinstance(plugins, Iterable):
+        plugins = [plugins]  # what somebody means who passes a single one
     files = [str(plugin) for plugin in plugins if isinstance(plugin, (str, Path))]
     opened, registry = load_study(
         study,

@@ -372,6 +372,11 @@ def test_an_unknown_component_is_led_to_the_right_one(
     assert f"Did you mean {nearest}?" in error["message"]
 
 
+def test_a_recorded_trial_takes_no_other_plugin(tunekit: Command, folder: Path) -> None:
+    error = refused(tunekit, folder, "train", "study.toml", "--trial", "0", "--plugin", "rule.py")
+    assert "--plugin and --trial exclude each other" in error["message"]
+
+
 def test_a_trial_that_was_never_recorded(tunekit: Command, folder: Path) -> None:
     error = refused(tunekit, folder, "train", "study.toml", "--trial", "7")
     assert (error["file"], error["key"]) == (str(folder / "study.toml"), "--trial")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tunekit import Activation, Loss, Optimizer, PluginError
+from tunekit import Activation, Float, Loss, Optimizer, PluginError
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,20 @@ def test_a_setting_that_means_nothing_is_an_error(
 ) -> None:
     with pytest.raises(PluginError, match=message):
         type("Mine", (kind,), settings)
+
+
+def test_a_setting_of_a_mixin_is_looked_at_too() -> None:
+    class Mixin:
+        scope = "elementwse"
+
+    with pytest.raises(PluginError, match="Did you mean 'elementwise'"):
+        type("Mine", (Mixin, Optimizer), {})
+
+
+def test_a_gain_may_be_a_hyperparameter() -> None:
+    body = {"gain": Float(1.0, low=0.5, high=2.0), "__annotations__": {"gain": float}}
+    mine: Any = type("Mine", (Activation,), body)
+    assert list(mine.hyperparameters()) == ["gain"]
 
 
 def test_a_gain_may_be_a_whole_number_or_depend_on_hyperparameters() -> None:

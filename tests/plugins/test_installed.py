@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -232,3 +233,35 @@ def test_a_name_that_is_no_slip_may_be_that_of_a_plugin(name: str, is_told: bool
     with pytest.raises(UnknownNameError) as caught:
         load(entry_points=False).find(Optimizer, name)
     assert ("If a plugin brings it, install that" in caught.value.message) == is_told
+
+
+class TestDigests:
+    def test_a_module_has_that_of_its_file(self, install: Any, write: Any, halving: str) -> None:
+        as_file = load([write(halving)], entry_points=False).digest("schedule", "halving")
+        install(halving, "installed_as_file")
+        assert load().digest("schedule", "halving") == as_file
+
+    def test_an_edited_module_has_another_at_the_same_version(
+        self, install: Any, tmp_path: Path, halving: str
+    ) -> None:
+        install(halving, "installed_to_edit")
+        registry = load()
+        before = registry.digest("schedule", "halving")
+        (tmp_path / "installed_to_edit.py").write_text(halving.replace("0.5", "0.25"))
+        assert registry.digest("schedule", "halving") != before
+
+
+def test_what_two_threads_load_at_once_is_run_once_and_whole(write: Any, halving: str) -> None:
+    path = write("import time\n\ntime.sleep(0.3)\n" + halving)
+    with ThreadPoolExecutor(2) as pool:
+        registries = list(pool.map(lambda _: load([path], entry_points=False), range(2)))
+    first, second = (registry.find(Schedule, "halving") for registry in registries)
+    assert first is second
+
+
+def test_workers_leave_out_installed_plugins_where_the_coordinator_does(
+    install: Any, halving: str
+) -> None:
+    install(halving, "installed_halving")
+    assert "halving" in Packed.of(load()).load().names("schedule")
+    assert "halving" not in Packed.of(load(entry_points=False)).load().names("schedule")

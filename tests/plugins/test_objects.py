@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -62,7 +63,7 @@ class TestWays:
         owner = registry.owner("optimizer", "downhill")
         assert owner.origin == "object"
         assert owner.name.endswith("test_objects.Downhill")
-        assert len(owner.version) == 16
+        assert owner.version == ""
 
     def test_an_object_that_also_observes(self) -> None:
         bringer = Bringer()
@@ -95,6 +96,113 @@ class TestWays:
 
         with pytest.raises(PluginError, match="Half does not define direction"):
             load(objects=[Half], entry_points=False)
+
+
+def test_one_class_named_twice_is_one_plugin(halving: str) -> None:
+    registry = load(objects=[Downhill, Downhill], entry_points=False)
+    assert registry.find(Optimizer, "downhill") is Downhill
+
+
+class Ascending:
+    @hookimpl
+    def tunekit_optimizers(self) -> list[type[Optimizer]]:
+        raise RuntimeError("out of ideas")
+
+
+@pytest.mark.parametrize(
+    ("plugin", "message"),
+    [
+        (
+            Ascending(),
+            r"Ascending: RuntimeError: out of ideas \(test_objects\.py, line",
+        ),
+        (Downhill(), "this is a component; pass its class, Downhill"),
+        ("text", r"builtins\.str: this plugin implements no hook"),
+    ],
+)
+def test_what_cannot_be_used_is_an_error_in_words(plugin: object, message: str) -> None:
+    with pytest.raises(PluginError, match=message):
+        load(objects=[plugin], entry_points=False)
+
+
+def rule(factor: float, source: str = "") -> type[Optimizer]:
+    """A class made here, whose formula uses a value around it, or one of a text."""
+    if source:
+        space: dict[str, Any] = {
+            "Optimizer": Optimizer,
+            "__name__": "made_nowhere",
+            "factor": factor,
+        }
+        sys.modules["made_nowhere"] = types.ModuleType("made_nowhere")
+        exec(source, space)
+        del sys.modules["made_nowhere"]
+        made: type[Optimizer] = space["Made"]
+        return made
+
+    class Made(Optimizer):
+        name = "made"
+
+        def direction(self, w: Array, g: Array, state: State, step: Step) -> Array:
+            return factor * g
+
+    return Made
+
+
+MADE = """
+def helper(g):
+    return {body}
+
+class Made(Optimizer):
+    name = "made"
+    def direction(self, w, g, state, step):
+        return helper(g)
+"""
+
+
+class TestDigests:
+    """The same code has the same digest, other code has another."""
+
+    def of(self, cls: type[Optimizer]) -> str:
+        return load(objects=[cls], entry_points=False).digest("optimizer", "made")
+
+    def test_values_around_a_class_count(self) -> None:
+        assert self.of(rule(1.0)) == self.of(rule(1.0))
+        assert self.of(rule(1.0)) != self.of(rule(-1.0))
+
+    def test_functions_that_it_calls_count(self) -> None:
+        plus, same, minus = (
+            self.of(rule(1.0, MADE.format(body=body))) for body in ("g * 2", "g * 2", "g * 3")
+        )
+        assert plus == same != minus
+
+    def test_global_values_count(self) -> None:
+        text = MADE.format(body="factor * g")
+        assert self.of(rule(1.0, text)) == self.of(rule(1.0, text)) != self.of(rule(2.0, text))
+
+    def test_another_process_finds_the_same(self, tmp_path: Path) -> None:
+        script = tmp_path / "script.py"
+        script.write_text(
+            "import numpy as np\nfrom tunekit import Float, Optimizer\n"
+            "from tunekit.plugins import load\n"
+            "SCALE = {'a', 'b', 'c'}\n"
+            "class Made(Optimizer):\n"
+            "    name = 'made'\n"
+            "    lr: float = Float(0.1, low=0.01, high=1.0)\n"
+            "    def direction(self, w, g, state, step):\n        return np.sign(g) * len(SCALE)\n"
+            "print(load(objects=[Made], entry_points=False).digest('optimizer', 'made'))\n"
+        )
+        found = {
+            subprocess.run(
+                [sys.executable, str(script)],
+                capture_output=True,
+                text=True,
+                check=True,
+                env={**os.environ, "PYTHONHASHSEED": seed},
+            ).stdout
+            for seed in ("1", "2")
+        }
+        assert len(found) == 1
+        assert len(found.pop().strip()) == 16
 
 
 class TestTravelling:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 import pytest
 
-from tunekit import hookimpl
+from tunekit import PluginError, hookimpl
 from tunekit.plugins import load
 
 
@@ -47,3 +48,39 @@ class TestObservers:
         assert before.heard == after.heard == [3, 4]
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         assert "no connection" in caplog.text
+
+
+class Noting:
+    def __init__(self, heard: list[str], name: str) -> None:
+        self.heard, self.name = heard, name
+
+
+class Last(Noting):
+    @hookimpl(trylast=True)
+    def tunekit_final_started(self) -> None:
+        self.heard.append("last")
+
+
+class First(Noting):
+    @hookimpl(tryfirst=True)
+    def tunekit_final_started(self) -> None:
+        self.heard.append("first")
+
+
+class Wrapping:
+    @hookimpl(wrapper=True)
+    def tunekit_final_started(self) -> Iterator[None]:
+        yield
+
+
+def test_who_wants_to_be_first_is() -> None:
+    registry, heard = load(entry_points=False), list[str]()
+    registry.observe(First(heard, "a"))
+    registry.observe(Last(heard, "b"))
+    registry.notify("tunekit_final_started", runs=3)
+    assert heard == ["first", "last"]
+
+
+def test_a_hook_cannot_be_wrapped() -> None:
+    with pytest.raises(PluginError, match="tunekit_final_started wraps a hook"):
+        load(objects=[Wrapping()], entry_points=False)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tunekit import Array, Optimizer, State, Step
 from tunekit.data.store import save
-from tunekit.plugins import Packed
+from tunekit.plugins import Packed, load
 from tunekit.search.engines import Pool
+from tunekit.search.run import make_engine
 from tunekit.search.setting import Setting
 from tunekit.search.units import Failure, Outcome, Unit, Workshop
 
@@ -164,3 +168,27 @@ pool = Pool(Workshop(Path(sys.argv[1]), (), "accuracy", 0), 1)
 print(pool._workers[0]._process.pid, flush=True)
 time.sleep(60)
 """
+
+
+def test_in_this_process_components_need_not_be_able_to_travel(make: Make, tmp_path: Path) -> None:
+    lock = threading.Lock()
+    steps = []
+
+    class Locked(Optimizer):
+        name = "locked"
+
+        def direction(self, w: Array, g: Array, state: State, step: Step) -> Array:
+            with lock:
+                steps.append(step.t)
+                return g
+
+    setting = make("", "train.epochs=1")
+    registry = load(objects=[Locked], entry_points=False)
+    engine = make_engine(dataclasses.replace(setting, registry=registry), tmp_path)
+    configuration = {**setting.study.space.defaults()[0], "optimizer": "locked"}
+    engine.submit(0, Unit(configuration, 0, (0, 0), 1))
+    arrived = engine.wait()
+    engine.close()
+    assert arrived is not None
+    assert isinstance(arrived[1], Outcome)
+    assert steps

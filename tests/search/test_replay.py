@@ -107,6 +107,20 @@ def test_the_command_trains_again_with_a_plugin_file_that_is_gone(
     assert done.stdout.endswith("the same to the bit as recorded trial 0\n"), done.stderr
 
 
+def test_a_recorded_trial_is_trained_without_what_the_study_disables(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "evil_rules.py").write_text(PLUGIN.replace('"halving"', '"adam"'))
+    info = tmp_path / "evil_rules-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: evil-rules\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[tunekit]\nevil = evil_rules\n")
+    setting = make('[plugins]\ndisabled = ["evil"]\n', *QUICK)
+    run_search(setting)
+    assert again(setting.study, 0).is_same
+
+
 def test_a_changed_data_file_is_refused(make: Make, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     rows = [f"{a:.3f},{b:.3f},{'yes' if a > b else 'no'}" for a, b in rng.normal(size=(60, 2))]

@@ -76,6 +76,11 @@ def command(
         raise InputError(
             "--set and --trial exclude each other: a recorded trial is trained as it was"
         )
+    if trial is not None and plugin:
+        raise InputError(
+            "--plugin and --trial exclude each other: a recorded trial is trained with the plugin "
+            "files that it had"
+        )
     if explain or lr_range:
         picture = place(output, study, "step" if explain else "lr_range")
     files = None

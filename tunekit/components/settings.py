@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import typing
 from typing import Any, Literal
 
 from tunekit.errors import PluginError, suggestion
+from tunekit.space import Declaration
 
 _WORDS = {str: "a text", bool: "True or False", float: "a number"}
 
@@ -21,8 +23,11 @@ def check_settings(cls: type) -> None:
     if kind is cls:
         return
     for name, wanted in _settings(kind).items():
-        if name in vars(cls) and not _fits(vars(cls)[name], wanted):
-            raise PluginError(f"{cls.__name__}.{name} = {_told(vars(cls)[name], wanted)}")
+        value = inspect.getattr_static(cls, name)
+        # What is computed, or declared as a hyperparameter, is known only of an instance.
+        is_known = not (hasattr(value, "__get__") or isinstance(value, Declaration))
+        if is_known and not _fits(value, wanted):
+            raise PluginError(f"{cls.__name__}.{name} = {_told(value, wanted)}")
 
 
 @functools.cache
@@ -39,8 +44,7 @@ def _fits(value: object, wanted: Any) -> bool:
     if typing.get_origin(wanted) is tuple:
         of = typing.get_args(wanted)[0]
         return isinstance(value, tuple) and all(_fits(item, of) for item in value)
-    # A number may be a whole one, or a property that depends on hyperparameters.
-    return isinstance(value, (float, int, property) if wanted is float else wanted)
+    return isinstance(value, (float, int) if wanted is float else wanted)
 
 
 def _told(value: object, wanted: Any) -> str:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import linecache
 import os
 import re
 import sys
+import threading
 import types
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tunekit.errors import PluginError
+from tunekit.plugins.digests import digest
 from tunekit.plugins.failure import place, told
 
 ENVIRONMENT = "TUNEKIT_PLUGINS"
 """The environment variable that names files, separated as in ``PATH``."""
+
+_running = threading.RLock()  # a module is in `sys.modules` before all of it has run
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,6 @@ class PluginFile:
         return f"tunekit_plugin_{stem}_{self.digest}"
 
 
-def digest(content: bytes) -> str:
-    """The first 16 hexadecimal digits of the SHA-256."""
-    return hashlib.sha256(content).hexdigest()[:16]
-
-
 def named_files(names: Iterable[str] = ()) -> list[PluginFile]:
     """The files that ``TUNEKIT_PLUGINS`` names, then those of the command line.
 
@@ -75,8 +73,8 @@ def named_files(names: Iterable[str] = ()) -> list[PluginFile]:
 
 
 def unique(files: Sequence[PluginFile]) -> list[PluginFile]:
-    """Each file once."""
-    return list({(Path(file.path).resolve(), file.digest): file for file in files}.values())
+    """Each text once: two files that hold the same are one plugin."""
+    return list({file.digest: file for file in reversed(files)}.values())[::-1]
 
 
 def module_from(file: PluginFile) -> types.ModuleType:
@@ -85,8 +83,11 @@ def module_from(file: PluginFile) -> types.ModuleType:
     Raises:
         PluginError: It raises.
     """
-    if file.module_name in sys.modules:
-        return sys.modules[file.module_name]
+    with _running:
+        return sys.modules.get(file.module_name) or _run(file)
+
+
+def _run(file: PluginFile) -> types.ModuleType:
     module = types.ModuleType(file.module_name)
     module.__file__ = file.path
     # Tracebacks and `inspect.getsource` find the text even where the file is not (in a worker).

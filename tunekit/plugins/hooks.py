@@ -9,6 +9,7 @@ from typing import Any
 import pluggy
 
 from tunekit import hookspecs
+from tunekit.components import Component
 from tunekit.errors import PluginError, suggestion
 
 COMPONENT_HOOKS = {
@@ -56,6 +57,8 @@ def implementations(manager: pluggy.PluginManager, plugin: object) -> list[Imple
         if options is None:
             continue
         function, hook = getattr(plugin, name), options.get("specname") or name
+        if options.get("wrapper") or options.get("hookwrapper"):
+            raise PluginError(f"{name} wraps a hook; these hooks cannot be wrapped")
         if hook in HOOKS:
             _check_arguments(hook, function)
             found.append(Implementation(hook, function))
@@ -94,6 +97,8 @@ def _refuse_unmarked(plugin: object, found: list[Implementation]) -> None:
         own = getattr(function, "__module__", None) != hookspecs.__name__
         if inspect.isroutine(function) and function not in marked and own:
             raise PluginError(f"{name} is not marked; write @hookimpl above it")
+    if not found and isinstance(plugin, Component):
+        raise PluginError(f"this is a component; pass its class, {type(plugin).__name__}")
     if not found:
         raise PluginError(
             "this plugin implements no hook; mark a function with @hookimpl, such as "

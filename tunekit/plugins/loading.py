@@ -76,7 +76,7 @@ def load(
     """
     manager = pluggy.PluginManager("tunekit")
     manager.add_hookspecs(hookspecs)
-    registry = Registry(manager)
+    registry = Registry(manager, entry_points=entry_points)
     for name in BUILTIN_COMPONENTS + (BUILTIN_OBSERVERS if observers else ()):
         registry.register(importlib.import_module(name), BUILTIN)
     read = [file if isinstance(file, PluginFile) else PluginFile.read(file) for file in files]
@@ -116,13 +116,15 @@ def _is_text_of(file: PluginFile, plugin: object) -> bool:
 
 def _load_object(registry: Registry, plugin: object) -> None:
     owner = object_owner(plugin)
-    if isinstance(plugin, type) and issubclass(plugin, Component):
-        registry.register_class(plugin, owner)
-        return
     try:
-        registry.register(plugin, owner)
-    except PluginError as error:
-        raise PluginError(f"{owner.name}: {error.message}") from None
+        if isinstance(plugin, type) and issubclass(plugin, Component):
+            registry.register_class(plugin, owner)
+        elif not registry.manager.is_registered(plugin):
+            registry.register(plugin, owner)
+    except (Exception, SystemExit) as error:
+        at = place(error)
+        where = f" ({at})" if at and not isinstance(error, PluginError) else ""
+        raise PluginError(f"{owner.name}: {told(error)}{where}") from error
 
 
 def _load_installed(registry: Registry, disabled: set[str]) -> None:
@@ -193,11 +195,13 @@ class Packed:
         files: Single-file plugins, as text.
         classes: Components that came as objects, with their owners, pickled.
         disabled: Entry points to pass over.
+        entry_points: Whether to load installed plugins.
     """
 
     files: tuple[PluginFile, ...] = ()
     classes: bytes = b""
     disabled: tuple[str, ...] = ()
+    entry_points: bool = True
 
     @classmethod
     def of(cls, registry: Registry) -> Packed:
@@ -212,11 +216,11 @@ class Packed:
         except Exception as error:
             names = ", ".join(component.__qualname__ for component, _ in components)
             raise PluginError(
-                f"{names} cannot be sent to worker processes: {told(error)}. Put it into a file of "
-                "its own, or use workers = 0"
+                f"{names} cannot be sent to worker processes: {told(error)}. Use workers = 0, or "
+                "put it into a file of its own"
             ) from error
         disabled = tuple(owner.entry_point for owner in registry.disabled)
-        return cls(registry.files, classes, disabled)
+        return cls(registry.files, classes, disabled, registry.entry_points)
 
     def load(self) -> Registry:
         """The registry, in a worker.
@@ -224,7 +228,7 @@ class Packed:
         Raises:
             PluginError: Something cannot be loaded here.
         """
-        registry = load(self.files, disabled=self.disabled)
+        registry = load(self.files, disabled=self.disabled, entry_points=self.entry_points)
         for component, owner in pickle.loads(self.classes) if self.classes else ():
             registry.register_class(component, owner)
         return registry

@@ -14,6 +14,7 @@ import pluggy
 
 from tunekit.components import KINDS, Component
 from tunekit.errors import PluginError, UnknownNameError, suggestion
+from tunekit.plugins.digests import class_digest
 from tunekit.plugins.files import PluginFile
 from tunekit.plugins.hooks import COMPONENT_HOOKS, implementations
 from tunekit.plugins.owner import LeftOut, Owner
@@ -32,6 +33,7 @@ class Registry:
         files: The single-file plugins that were loaded.
         left_out: Installed plugins that could not be loaded.
         disabled: The entry points that were passed over on demand.
+        entry_points: Whether installed plugins were loaded.
         contested: Names that several installed plugins (or tunekit itself) claim, with all who
             do; none of them gets it.
         recall: Says in a sentence who brought a component that is not there any more, if known.
@@ -39,6 +41,7 @@ class Registry:
 
     manager: pluggy.PluginManager
     files: tuple[PluginFile, ...] = ()
+    entry_points: bool = True
     left_out: list[LeftOut] = field(default_factory=list)
     disabled: list[Owner] = field(default_factory=list)
     contested: dict[Key, list[Owner]] = field(default_factory=dict)
@@ -49,7 +52,8 @@ class Registry:
 
     def notify(self, hook: str, **happened: object) -> None:
         """Tell all observers; one that raises is reported once and does not stop the others."""
-        for implementation in getattr(self.manager.hook, hook).get_hookimpls():
+        # The last in pluggy's list is called first.
+        for implementation in reversed(getattr(self.manager.hook, hook).get_hookimpls()):
             wanted = {name: happened[name] for name in implementation.argnames}
             try:
                 implementation.function(**wanted)
@@ -89,6 +93,13 @@ class Registry:
     def owner(self, kind: str, name: str) -> Owner:
         """Who brought that component."""
         return self._owners[kind, name]
+
+    def digest(self, kind: str, name: str) -> str:
+        """Of the code of that component, wherever it came from; the same code has the same."""
+        owner = self._owners[kind, name]
+        return (
+            owner.version if owner.origin == "file" else class_digest(self._components[kind, name])
+        )
 
     def brought_by(self, origin: str) -> list[tuple[type[Component], Owner]]:
         """The components of one origin, with their owners."""
@@ -148,6 +159,8 @@ class Registry:
         others = self.contested.get(key) or [
             other for other in (self._owners.get(key),) if other is not None
         ]
+        if self._components.get(key) is cls:
+            return  # named twice, as an object and by the plugin that brings it
         if owner in others:
             raise PluginError(f"it brings two {_plural(cls.kind)} that are called {cls.name!r}")
         # A file or an object is named by the user, so it may replace what comes with tunekit.

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import IO, Protocol
 
 from tunekit.errors import WorkError
-from tunekit.search.units import Failure, Outcome, Unit, Workshop
+from tunekit.search.units import Bench, Failure, Outcome, Unit, Workshop
 
 Answer = Outcome | Failure
 
@@ -44,11 +44,11 @@ class InProcess:
 
     slots = 1
 
-    def __init__(self, workshop: Workshop) -> None:
+    def __init__(self, bench: Bench) -> None:
         from threadpoolctl import threadpool_limits
 
         self._limits = threadpool_limits(1)
-        self._bench = workshop.open()
+        self._bench = bench
         self._waiting: list[tuple[int, Unit]] = []
 
     def submit(self, key: int, unit: Unit) -> None:

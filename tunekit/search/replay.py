@@ -7,11 +7,13 @@ import math
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tunekit import plugins
 from tunekit.errors import ComponentError, StudyError
 from tunekit.records import Curve, Diagnosis, FinishedTrial
+from tunekit.search.recall import recalled
 from tunekit.search.record import Record
 from tunekit.search.run import make_engine
 from tunekit.search.setting import Setting
@@ -90,7 +92,8 @@ def recorded_trial(study: Study, number: int) -> tuple[Setting, FinishedTrial]:
             f"the record has no trial {number}; {there}", file=study.file, key="--trial"
         )
     trial = trials[number]
-    registry = plugins.load(record.plugin_files())
+    registry = plugins.load(record.plugin_files(), disabled=study.document.plugins.disabled)
+    registry.recall = partial(recalled, study.storage, study.name)
     study = dataclasses.replace(
         study, seed=int(trial.provenance["seed"]), metric=record.signature["study.metric"]
     )

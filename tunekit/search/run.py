@@ -11,7 +11,7 @@ from pathlib import Path
 
 import optuna
 
-from tunekit.data.store import save
+from tunekit.data.store import open_saved, save
 from tunekit.errors import WorkError
 from tunekit.plugins import Packed
 from tunekit.records import Finalist, FinishedTrial, StudyInfo, StudyResult, TestScore
@@ -22,7 +22,7 @@ from tunekit.search.final import Final, epochs_for_test, leaders, restored, stor
 from tunekit.search.interrupt import Interrupt, Interrupted
 from tunekit.search.record import Record
 from tunekit.search.setting import Setting
-from tunekit.search.units import Workshop
+from tunekit.search.units import Bench, Workshop
 
 
 @dataclass
@@ -113,10 +113,12 @@ def make_engine(setting: Setting, folder: Path) -> Engine:
         folder: Where the data are put for the workers.
     """
     save(setting.problem, folder)
-    study = setting.study
-    workshop = Workshop(folder, Packed.of(setting.registry), study.metric, study.seed)
+    study, registry = setting.study, setting.registry
     if not study.workers:
-        return InProcess(workshop)
+        # The components themselves, which need not be able to travel.
+        here = Workshop(folder, Packed(), study.metric, study.seed)
+        return InProcess(Bench(here, registry, open_saved(folder)))
+    workshop = Workshop(folder, Packed.of(registry), study.metric, study.seed)
     most = max(study.trials or study.workers, study.finalists * study.final_seeds, 1)
     return Pool(workshop, min(study.workers, most))
 

@@ -169,16 +169,24 @@ class Setting:
             "numpy": np.__version__,
             "python": platform.python_version(),
             **self._plugins(),
+            **{
+                owner.name: owner.version
+                for owner in self.owners().values()
+                if owner.origin == "distribution"
+            },
         }
 
     def _plugins(self) -> dict[str, str]:
-        """The version of each component in the space that did not come with tunekit.
+        """The digest of the code of each component that did not come with tunekit.
 
-        A distribution's version, or the digest of a single file or object.
+        A data set has another digest, that of its data.
         """
-        data = f"{Dataset.kind}.{self.study.data.source}"  # it has a digest of its own
-        owners = self.owners()
-        return {f"plugin {name}": o.version for name, o in owners.items() if name != data}
+        keys = [name.split(".") for name in self.owners()]
+        return {
+            f"plugin {kind}.{name}": self.registry.digest(kind, name)
+            for kind, name in keys
+            if kind != Dataset.kind
+        }
 
     def owners(self) -> dict[str, Owner]:
         """Who brought the study's components, by kind and name, as far as it was not tunekit."""

@@ -139,7 +139,8 @@ def load_study(
         set_: Changes to the file, ``"train.epochs=5"``.
         changes: Likewise, ``{"train.epochs": 5}``.
         plugins: Further single-file plugins, relative to the current folder.
-        files: Replaces the single-file plugins that the study file names.
+        files: The single-file plugins, instead of those that the study file, the environment
+            and `plugins` name.
         objects: Plugins that are objects: component classes, or what has hook implementations.
         trials: Replaces the file's ``study.trials``.
         timeout: Replaces the file's ``study.timeout``.

@@ -36,9 +36,10 @@ testpaths = ["tests"]
 TESTS = '''\
 """What studies may expect of {noun}, and that they find this one."""
 
-from tunekit.plugins import load
-from tunekit.testing import parametrize_with_checks
+from importlib.metadata import entry_points
 
+import {package_module}
+from tunekit.testing import parametrize_with_checks
 from {package_module} import {class_name}
 
 
@@ -50,7 +51,8 @@ def test_conformance(component, check):
 
 
 def test_tunekit_finds_it_once_it_is_installed():
-    assert load().owner("{kind}", "{name}").name == "{distribution}"
+    (found,) = entry_points(group="tunekit", name="{name}")
+    assert found.load() is {package_module}
 '''
 
 README = """\
