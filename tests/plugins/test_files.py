@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import pickle
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,13 @@ class TestFiles:
         registry = load_file(file)
         assert "halving" in registry.names("schedule")
         assert registry.files == (file,)
+
+    def test_its_source_can_be_read_where_the_file_is_not(self, write: Any, halving: str) -> None:
+        path = write(halving + "# in a worker\n", "elsewhere.py")
+        file = PluginFile.read(path)
+        path.unlink()
+        found = load_file(file).find(Schedule, "halving")
+        assert "self.period" in inspect.getsource(found)
 
     def test_its_components_survive_pickling(self, write: Any, halving: str) -> None:
         found: Any = load_file(write(halving)).find(Schedule, "halving")

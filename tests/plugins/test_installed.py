@@ -110,6 +110,29 @@ def test_half_a_plugin_does_not_stay(install: Any, halving: str) -> None:
     assert same_names(registry)
 
 
+def test_what_a_refused_plugin_observes_is_not_told_to_it(
+    install: Any, halving: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    observing = "\n@hookimpl\ndef tunekit_final_started():\n    raise RuntimeError('still there')\n"
+    text = halving.replace('"halving"', '"Half of it"') + observing
+    install(text, "installed_observing")
+    registry = load()
+    assert "Halving has the name 'Half of it'" in registry.left_out[0].reason
+    registry.notify("tunekit_final_started", runs=1)
+    assert not caplog.records
+
+
+def test_a_refused_plugin_contests_no_name(install: Any) -> None:
+    second = LION.replace("class Lion", "class Other").replace('"lion"', '"Not A Name"')
+    text = LION.replace("[Lion]", "[Lion, Other]").replace(
+        "@hookimpl", second.partition("hookimpl\n")[2].partition("@hookimpl")[0] + "@hookimpl"
+    )
+    install(text, "installed_twofold")
+    registry = load()
+    assert "Other has the name" in registry.left_out[0].reason
+    assert registry.find(Optimizer, "lion").name == "lion"
+
+
 def test_who_needs_what_was_left_out_is_told_why(install: Any) -> None:
     install("import nowhere_at_all\n", "installed_rules")
     with pytest.raises(UnknownNameError) as caught:

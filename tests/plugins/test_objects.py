@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import pickle
@@ -17,6 +18,8 @@ import pytest
 
 from tunekit import Array, Flag, Optimizer, PluginError, Schedule, State, Step, hookimpl
 from tunekit.plugins import Packed, load
+
+ROOT = Path(__file__).parents[2]
 
 
 class Downhill(Optimizer):
@@ -206,20 +209,53 @@ class TestDigests:
 
 
 class TestTravelling:
-    def test_a_class_without_an_importable_module_travels_whole(self) -> None:
-        """Such as this one: no other process could import the tests."""
+    def test_a_class_that_no_other_process_can_import_travels_whole(self, tmp_path: Path) -> None:
         packed = Packed.of(load(objects=[Downhill], entry_points=False))
-        text = "import sys, pickle; sys.stdout.write(repr(pickle.load(sys.stdin.buffer).load()"
-        text += ".find(__import__('tunekit').Optimizer, 'downhill')(half=True)"
-        text += ".direction(None, 4.0, {}, None)))"
+        assert self.elsewhere(packed, "downhill", tmp_path) == "4.0"
+
+    @pytest.mark.parametrize("path_has", ["no such module", "another one of the name"])
+    def test_a_class_of_a_module_that_a_worker_would_not_find_travels_whole(
+        self, tmp_path: Path, path_has: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        name = f"found_by_nobody_{len(path_has)}"
+        file = tmp_path / "hidden" / f"{name}.py"
+        file.parent.mkdir()
+        file.write_text(
+            "from tunekit import Optimizer\n\nclass Base(Optimizer):\n"
+            "    def direction(self, w, g, state, step):\n        return 7.0 * g\n"
+        )
+        if path_has != "no such module":
+            (tmp_path / f"{name}.py").write_text("")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+
+        class Child(module.Base):  # type: ignore[misc, name-defined]
+            name = "child"
+
+        packed = Packed.of(load(objects=[Child], entry_points=False))
+        assert self.elsewhere(packed, "child", tmp_path) == "28.0"
+
+    def elsewhere(self, packed: Packed, name: str, path: Path) -> str:
+        """The direction for a gradient of 4 in another process."""
+        text = (
+            "import sys, pickle, tunekit; rule = pickle.load(sys.stdin.buffer).load().find("
+            f"tunekit.Optimizer, {name!r})(); "
+            "sys.stdout.write(repr(rule.direction(None, 4.0, {}, None)))"
+        )
         done = subprocess.run(
             [sys.executable, "-c", text],
             input=pickle.dumps(packed),
             capture_output=True,
             check=True,
             cwd=Path.home(),
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(path), str(ROOT)])},
         )
-        assert done.stdout == b"2.0"
+        return done.stdout.decode()
 
     def test_only_classes_travel(self) -> None:
         bringer = Bringer()

@@ -69,3 +69,20 @@ def test_what_the_record_does_not_know_is_not_said(make: Make) -> None:
     setting = make()
     Record(setting.study).check(setting.direction, setting.signature())
     assert recalled(setting.study.storage, "small", "optimizer", "lab_soap") is None
+
+
+def test_a_record_that_cannot_be_read_is_not_what_is_told(tmp_path: Path) -> None:
+    (tmp_path / "optuna.db").write_text("no database")
+    storage = f"sqlite:///{tmp_path}/optuna.db"
+    assert recalled(storage, "small", "optimizer", "lab_soap") is None
+
+
+def test_the_newest_owner_is_remembered(make: Make) -> None:
+    setting = make()
+    record = Record(setting.study)
+    record.check(setting.direction, setting.signature())
+    for folder in ("old", "new"):
+        record.remember({"optimizer.lab_soap": Owner(f"{folder}/soap.py", "abc", "file")})
+    told = recalled(setting.study.storage, "small", "optimizer", "lab_soap")
+    assert told is not None
+    assert "new/soap.py" in told

@@ -45,8 +45,10 @@ def is_importable(module: types.ModuleType) -> bool:
         return False
     if spec is None or spec.origin != getattr(module, "__file__", None):
         return False
-    # `find_spec` answers from the loaded modules; a worker has to find it on the path.
-    return importlib.machinery.PathFinder.find_spec(top) is not None
+    # That answers from the loaded modules; a worker has to find the same one on the path.
+    on_path = importlib.machinery.PathFinder.find_spec(top)
+    loaded = getattr(sys.modules.get(top), "__file__", None)
+    return on_path is not None and on_path.origin == loaded
 
 
 def _texts(module: types.ModuleType) -> Iterator[bytes]:
