@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -99,8 +100,14 @@ def test_plugins_always_works(launch: Command, site: Path, arguments: list[str])
     install(site, "lab-rules", LEAVING)
     install(site, "lab-newer", "from tunekit import hookimpl, NotYet\n")
     install(site, "lab-adam", DOWN.format(name="adam"))
-    (site / "garbled-1.0.dist-info").mkdir()
-    (site / "garbled-1.0.dist-info" / "entry_points.txt").write_text("[tunekit]\nno equals sign\n")
+    garbled = {
+        "without": b"[tunekit]\nno equals sign\n",
+        "binary": b"[tunekit]\nx = \xff\xfe\n",
+        "malformed": b"[tunekit]\nx = ep mal:::formed [[\n",
+    }
+    for name, content in garbled.items():
+        (site / f"{name}-1.0.dist-info").mkdir()
+        (site / f"{name}-1.0.dist-info" / "entry_points.txt").write_bytes(content)
     done = launch(*arguments, cwd=site.parent, path=site)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
@@ -112,7 +119,7 @@ def test_plugins_always_works(launch: Command, site: Path, arguments: list[str])
             "lab-rules",
             "lab-newer",
         }
-        assert any("cannot be read" in entry["reason"] for entry in answer["left_out"])
+        assert sum("cannot be read" in entry["reason"] for entry in answer["left_out"]) == 2
 
 
 class TestTwoOfOneName:
@@ -152,3 +159,25 @@ def test_results_are_shown_without_the_plugin_that_made_them(
     done = launch("ui", study.name, cwd=study.parent)
     assert done.returncode == 2
     assert "MLflow has no results" in done.stderr
+
+
+def test_a_file_of_the_environment_is_left_out_as_well(
+    launch: Command, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (study.parent / "broken.py").write_text("1 / 0\n", encoding="utf-8")
+    monkeypatch.setenv("TUNEKIT_PLUGINS", f"broken.py{os.pathsep}gone.py")
+    done = launch("search", study.name, "--dry-run", cwd=study.parent)
+    assert done.returncode == 0
+    assert f"left out: {study.parent / 'broken.py'}: ZeroDivisionError" in done.stderr
+    assert f"left out: {study.parent / 'gone.py'}: cannot read this plugin file" in done.stderr
+    done = launch("search", study.name, "--plugin", "broken.py", "--dry-run", cwd=study.parent)
+    assert done.returncode == 2
+
+
+def test_a_file_in_the_place_of_a_built_in_is_told(launch: Command, study: Path) -> None:
+    (study.parent / "mine.py").write_text(DOWN.format(name="sgd"), encoding="utf-8")
+    done = launch("search", study.name, "--plugin", "mine.py", "--dry-run", cwd=study.parent)
+    assert done.returncode == 0
+    assert (
+        done.stderr == f"optimizer 'sgd' is that of {study.parent / 'mine.py'}, not tunekit's own\n"
+    )

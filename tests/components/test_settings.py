@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tunekit import Activation, Float, Loss, Optimizer, PluginError
+from tunekit import Activation, Choice, Float, Loss, Optimizer, PluginError
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,22 @@ def test_a_gain_may_be_a_hyperparameter() -> None:
 def test_a_gain_may_be_a_whole_number_or_depend_on_hyperparameters() -> None:
     type("Mine", (Activation,), {"gain": 2})
     type("Mine", (Activation,), {"gain": property(lambda self: 2.0)})
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("slots", "Mine.slots is a setting and no hyperparameter"),
+        ("direction", "Mine.direction is a method, so it names no field"),
+    ],
+)
+def test_a_hyperparameter_cannot_have_the_name_of_something_else(field: str, message: str) -> None:
+    body = {field: Float(1.0), "__annotations__": {field: float}}
+    with pytest.raises(PluginError, match=message):
+        type("Mine", (Optimizer,), body)
+
+
+def test_a_learning_rate_is_a_number() -> None:
+    body = {"lr": Choice("fast", ["fast", "slow"]), "__annotations__": {"lr": str}}
+    with pytest.raises(PluginError, match=r"Mine.lr is a str; expected a float, as in Optimizer"):
+        type("Mine", (Optimizer,), body)

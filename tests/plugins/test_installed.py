@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,22 @@ def test_they_are_found_and_own_what_they_bring(install: Any, halving: str) -> N
 
 
 BROKEN = {
+    "installed_unspeakable": (
+        "class Odd(Exception):\n    def __str__(self):\n        raise ValueError\n\nraise Odd\n",
+        "Odd: its message cannot be read",
+        5,
+    ),
+    "installed_basely": (
+        "class Odd(BaseException):\n    pass\n\nraise Odd('out')\n",
+        "Odd: out",
+        4,
+    ),
+    "installed_init": (
+        "from tunekit import Schedule\n\nclass Mine(Schedule):\n    name = 'mine'\n\n"
+        "    def __init__(self, rate=1.0):\n        self.rate = rate\n",
+        "Mine defines __init__; its typed fields are its hyperparameters",
+        3,
+    ),
     "installed_raising": ("import os\n\nx = 1 / 0\n", "ZeroDivisionError: division by zero", 3),
     "installed_leaving": ("import sys\n\nsys.exit('no licence')\n", "SystemExit: no licence", 3),
     "installed_unparsable": ("x = 1\ndef f(:\n", "this is not valid Python", 2),
@@ -101,6 +119,40 @@ def test_a_broken_one_is_left_out_and_named_with_the_line(
         )
         assert str(left_out).endswith(f" ({module}.py, line {line})")
     assert same_names(registry)
+
+
+def test_an_entry_point_names_no_class(install: Any, tmp_path: Path) -> None:
+    install(LION, "installed_class")
+    points = tmp_path / "installed_class-2.1.dist-info" / "entry_points.txt"
+    points.write_text("[tunekit]\nmine = installed_class:Lion\n", encoding="utf-8")
+    assert "its entry point names the class Lion" in load().left_out[0].reason
+
+
+def test_a_module_that_is_not_there_has_no_line(install: Any, tmp_path: Path) -> None:
+    install(LION, "installed_gone")
+    (tmp_path / "installed_gone.py").unlink()
+    importlib.invalidate_caches()
+    assert load().left_out[0].place is None
+
+
+def test_a_module_with_two_entry_points_is_one_plugin(
+    install: Any, tmp_path: Path, halving: str
+) -> None:
+    install(halving, "installed_twice")
+    points = tmp_path / "installed_twice-2.1.dist-info" / "entry_points.txt"
+    points.write_text("[tunekit]\na = installed_twice\nb = installed_twice\n", encoding="utf-8")
+    registry = load()
+    assert registry.owner("schedule", "halving").entry_point == "a"
+    assert not registry.left_out
+
+
+def test_who_was_made_for_a_newer_tunekit_is_told_so(install: Any, tmp_path: Path) -> None:
+    install("from tunekit import NotYet\n", "installed_early")
+    metadata = tmp_path / "installed_early-2.1.dist-info" / "METADATA"
+    metadata.write_text(metadata.read_text() + "Requires-Dist: tunekit>=9\n")
+    assert re.search(
+        r"It was made for tunekit>=9, and this is tunekit \d", load().left_out[0].reason
+    )
 
 
 def test_half_a_plugin_does_not_stay(install: Any, halving: str) -> None:
@@ -173,6 +225,16 @@ class TestContestedNames:
         ]
         assert not registry.left_out
         assert "halving" not in registry.names("schedule")
+
+    def test_entry_points_of_one_name_are_told_apart_by_their_distributions(
+        self, install: Any, halving: str
+    ) -> None:
+        install(halving, "installed_one")
+        install(halving, "installed_two")
+        with pytest.raises(PluginError, match=r'disabled = \["installed_two"\]$'):
+            load().find(Schedule, "halving")
+        registry = load(disabled=["installed_two"])
+        assert registry.owner("schedule", "halving").name == "installed_one"
 
     @pytest.mark.usefixtures("two")
     def test_disabling_one_settles_it(self) -> None:

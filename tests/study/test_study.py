@@ -361,7 +361,7 @@ def test_plugins_come_from_the_file_the_environment_and_the_command_line(
     monkeypatch.chdir(tmp_path)
     study, registry = load_study(path, plugins=["four.py", "one.py"])
     names = [Path(file.path).name for file in study.plugin_files]
-    assert names == ["one.py", "two.py", "three.py", "four.py"]
+    assert names == ["one.py", "four.py", "two.py", "three.py"]
     assert all(Path(file.path).is_absolute() for file in study.plugin_files)
     assert registry.find(Optimizer, "three")
 

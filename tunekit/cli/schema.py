@@ -80,17 +80,18 @@ def _check_place(output: Path, study: Path | None) -> None:
 
 def _registry(study: Path | None, more: list[str]) -> Registry:
     """The components there are, those of a study included, whatever else is wrong with it."""
-    from tunekit.plugins import load, named_files
+    from tunekit.plugins import environment_files, load, named_files
     from tunekit.study.source import read
     from tunekit.study.study import plugin_files
 
     if study is None:
-        return load(named_files(more))
+        return load(named_files(more), optional=environment_files())
     source, content = read(study)
     plugins = content.get("plugins")
     table = plugins if isinstance(plugins, dict) else {}
     files = plugin_files(_texts(table.get("files")), source, more)
-    return load(files, disabled=_texts(table.get("disabled")))
+    disabled = _texts(table.get("disabled"))
+    return load(files, optional=environment_files(), disabled=disabled)
 
 
 def _texts(value: object) -> list[str]:

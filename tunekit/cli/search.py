@@ -135,9 +135,9 @@ def _program() -> str:
     if name == "__main__.py":
         return "python -m tunekit"
     found = shutil.which(name)
-    is_on_path = found is not None and Path(found).samefile(sys.argv[0])
-    if is_on_path:
-        return name
+    with suppress(OSError):
+        if found is not None and Path(found).samefile(sys.argv[0]):
+            return name
     # Such as .venv/bin/tunekit, where .venv is not activated.
     with suppress(ValueError):
         return shlex.quote(str(Path(sys.argv[0]).relative_to(Path.cwd())))

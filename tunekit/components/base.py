@@ -40,6 +40,11 @@ class Component(ABC):  # noqa: B024 (the kinds are abstract, each in its own met
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         check_settings(cls)
+        if "__init__" in vars(cls):
+            raise PluginError(
+                f"{cls.__name__} defines __init__; its typed fields are its hyperparameters, and "
+                "what follows from them is a property"
+            )
         declared = _declare(cls)
         dataclasses.dataclass(frozen=True, kw_only=True)(cls)
         cls._hyperparameters = {**cls._hyperparameters, **declared}
@@ -121,7 +126,14 @@ def _within_inherited_limits(own: Hyperparameter, cls: type[Component]) -> Hyper
     """A redeclared hyperparameter (every rule has its own `lr`) keeps the inherited limits."""
     inherited = cls._hyperparameters.get(own.name)
     if inherited is None:
+        if callable(getattr(super(cls, cls), own.name, None)):
+            raise PluginError(f"{cls.__name__}.{own.name} is a method, so it names no field")
         return own
+    if inherited.type is not own.type:
+        raise PluginError(
+            f"{cls.__name__}.{own.name} is a {own.type.__name__}; expected a "
+            f"{inherited.type.__name__}, as in {cls.__mro__[1].__name__}"
+        )
     return dataclasses.replace(
         own,
         min=inherited.min if own.min is None else own.min,

@@ -10,6 +10,12 @@ from tunekit.components.base import Array, Component, State
 from tunekit.components.optimizer import Optimizer
 from tunekit.components.schedule import Progress
 
+MOMENTS = (
+    *("on_batch", "on_targets", "on_hidden", "on_gradient", "noise", "penalty", "decay"),
+    *("on_weights", "on_step", "evaluation_weights"),
+)
+"""The methods that the trainer calls in a training step, in this order."""
+
 
 class Regularizer(Component):
     """Something that acts at one or more of the named moments of a training step.

@@ -25,6 +25,11 @@ def check_settings(cls: type) -> None:
     for name, wanted in _settings(kind).items():
         value = inspect.getattr_static(cls, name)
         # What is computed, or declared as a hyperparameter, is known only of an instance.
+        if isinstance(value, Declaration) and wanted is not float:
+            raise PluginError(
+                f"{cls.__name__}.{name} is a setting and no hyperparameter; name the field "
+                "otherwise"
+            )
         is_known = not (hasattr(value, "__get__") or isinstance(value, Declaration))
         if is_known and not _fits(value, wanted):
             raise PluginError(f"{cls.__name__}.{name} = {_told(value, wanted)}")

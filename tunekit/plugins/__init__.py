@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunekit.plugins.failure import Place, place, told
-from tunekit.plugins.files import PluginFile, named_files
+from tunekit.plugins.files import PluginFile, environment_files, named_files
 from tunekit.plugins.hooks import COMPONENT_HOOKS, HOOKS
 from tunekit.plugins.loading import Packed, load
 from tunekit.plugins.owner import BUILTIN, LeftOut, Owner
@@ -19,6 +19,7 @@ __all__ = [
     "Place",
     "PluginFile",
     "Registry",
+    "environment_files",
     "load",
     "named_files",
     "place",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os.path
 import traceback
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from tunekit.errors import TunekitError
 _OURS = (
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
     os.path.dirname(os.path.abspath(pluggy.__file__)) + os.sep,
+    os.path.dirname(os.path.abspath(importlib.__file__)) + os.sep,
     "<frozen importlib",
     "<string>",  # methods that dataclasses write
 )
@@ -26,8 +28,16 @@ def told(error: BaseException) -> str:
         return f"{error.key}: {error.message}" if error.key else error.message
     if isinstance(error, SyntaxError):
         return f"this is not valid Python: {error.msg}"
-    lines = str(error).strip().splitlines() or ["no message"]
+    try:
+        lines = str(error).strip().splitlines() or ["no message"]
+    except Exception:
+        lines = ["its message cannot be read"]
     return f"{type(error).__name__}: {lines[0][:300]}"
+
+
+def is_request(error: BaseException) -> bool:
+    """Whether it was a person who stopped the program, and not the code that ran."""
+    return isinstance(error, (KeyboardInterrupt, GeneratorExit))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tunekit.errors import PluginError
 from tunekit.plugins.digests import digest
-from tunekit.plugins.failure import place, told
+from tunekit.plugins.failure import is_request, place, told
 
 ENVIRONMENT = "TUNEKIT_PLUGINS"
 """The environment variable that names files, separated as in ``PATH``."""
@@ -54,27 +54,28 @@ class PluginFile:
         return f"tunekit_plugin_{stem}_{self.digest}"
 
 
-def named_files(names: Iterable[str] = ()) -> list[PluginFile]:
-    """The files that ``TUNEKIT_PLUGINS`` names, then those of the command line.
+def environment_files() -> list[str]:
+    """The paths of the files that ``TUNEKIT_PLUGINS`` names."""
+    return [
+        os.path.abspath(name) for name in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if name
+    ]
 
-    Args:
-        names: Paths, relative to the current folder.
+
+def named_files(names: Iterable[str]) -> list[PluginFile]:
+    """The files that a person names, relative to the current folder.
 
     Raises:
         PluginError: One cannot be read.
     """
-    files = []
-    for name in filter(None, os.environ.get(ENVIRONMENT, "").split(os.pathsep)):
-        try:
-            files.append(PluginFile.read(os.path.abspath(name)))
-        except PluginError as error:
-            raise PluginError(error.message, file=error.file, key=ENVIRONMENT) from None
-    return files + [PluginFile.read(os.path.abspath(name)) for name in names]
+    return [PluginFile.read(os.path.abspath(name)) for name in names]
 
 
 def unique(files: Sequence[PluginFile]) -> list[PluginFile]:
     """Each text once: two files that hold the same are one plugin."""
-    return list({file.digest: file for file in reversed(files)}.values())[::-1]
+    found: dict[str, PluginFile] = {}
+    for file in files:
+        found.setdefault(file.digest, file)
+    return list(found.values())
 
 
 def module_from(file: PluginFile) -> types.ModuleType:
@@ -98,7 +99,7 @@ def _run(file: PluginFile) -> types.ModuleType:
         exec(compile(file.text, file.path, "exec"), module.__dict__)
     except BaseException as error:
         del sys.modules[file.module_name]
-        if not isinstance(error, (Exception, SystemExit)):
+        if is_request(error):
             raise
         raise in_file(error, file.path) from error
     return module

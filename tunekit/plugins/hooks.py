@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import pluggy
 
 from tunekit import hookspecs
 from tunekit.components import Component
-from tunekit.errors import PluginError, suggestion
+from tunekit.errors import PluginError
 
 COMPONENT_HOOKS = {
     "tunekit_optimizers": "optimizer",
@@ -69,12 +70,12 @@ def implementations(manager: pluggy.PluginManager, plugin: object) -> list[Imple
 
 
 def _no_such_hook(hook: str) -> str:
-    hint = suggestion(hook, HOOKS)
-    if not hint.startswith("Did you mean"):
-        hint = (
-            f"{hint} If it belongs to a newer tunekit, upgrade tunekit, or mark the function with "
-            "@hookimpl(optionalhook=True) to do without"
-        )
+    hint = (
+        "If it belongs to a newer tunekit, upgrade tunekit, or mark the function with "
+        "@hookimpl(optionalhook=True) to do without"
+    )
+    for near in difflib.get_close_matches(hook, HOOKS, n=1, cutoff=0.85):
+        hint = f"Did you mean {near!r}?"
     return f"this version of tunekit has no hook {hook}. {hint}"
 
 

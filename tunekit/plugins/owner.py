@@ -31,7 +31,9 @@ class Owner:
 
     @property
     def in_full(self) -> str:
-        """With the entry point's name, by which it can be disabled."""
+        """With the entry point's name, by which it can be disabled; of a file, its path alone."""
+        if self.origin == "file":
+            return self.name
         return f"{self} (entry point {self.entry_point})" if self.entry_point else str(self)
 
 

@@ -17,6 +17,7 @@ from tunekit.errors import PluginError, UnknownNameError, suggestion
 from tunekit.plugins.digests import class_digest
 from tunekit.plugins.files import PluginFile
 from tunekit.plugins.hooks import COMPONENT_HOOKS, implementations
+from tunekit.plugins.objects import object_owner
 from tunekit.plugins.owner import LeftOut, Owner
 
 logger = logging.getLogger("tunekit")
@@ -36,6 +37,7 @@ class Registry:
         entry_points: Whether installed plugins were loaded.
         contested: Names that several installed plugins (or tunekit itself) claim, with all who
             do; none of them gets it.
+        replaced: Built-ins in whose place a file or an object of the same name was taken.
         recall: Says in a sentence who brought a component that is not there any more, if known.
     """
 
@@ -45,6 +47,7 @@ class Registry:
     left_out: list[LeftOut] = field(default_factory=list)
     disabled: list[Owner] = field(default_factory=list)
     contested: dict[Key, list[Owner]] = field(default_factory=dict)
+    replaced: list[Key] = field(default_factory=list)
     recall: Callable[[str, str], str | None] = lambda kind, name: None
     _components: dict[Key, type[Component]] = field(default_factory=dict)
     _owners: dict[Key, Owner] = field(default_factory=dict)
@@ -111,7 +114,7 @@ class Registry:
 
     def observe(self, observer: object) -> None:
         """Register an object (or module) whose hook implementations observe the search."""
-        self.manager.register(observer)
+        self.manager.register(observer, name=self._plugin_name(object_owner(observer)))
 
     def register(self, plugin: object, owner: Owner) -> None:
         """Take in a module or object and the components it brings.
@@ -172,14 +175,21 @@ class Registry:
             self._components.pop(key, None)
             self._owners.pop(key, None)
             return
+        if others:
+            self.replaced.append(key)
         self._components[key], self._owners[key] = cls, owner
 
     def _contest(self, key: Key, owners: list[Owner] | None = None) -> str:
         kind, name = key
         owners = owners or self.contested[key]
         told = ", ".join(f"one of {owner.in_full}" for owner in owners)
-        others = [owner.entry_point for owner in owners if owner.entry_point]
-        way_out = f', or disable one: [plugins] disabled = ["{others[-1]}"]' if others else ""
+        points = [owner.entry_point for owner in owners if owner.entry_point]
+        way_out = ""
+        if points:
+            # Two distributions may have named their entry points alike.
+            last = next(owner for owner in reversed(owners) if owner.entry_point)
+            label = last.entry_point if points.count(last.entry_point) == 1 else last.name
+            way_out = f', or disable one: [plugins] disabled = ["{label}"]'
         several = f"{_number(len(owners))} {_plural(kind)}"
         return f"{several} are called {name!r}: {told}; rename one{way_out}"
 

@@ -14,7 +14,7 @@ from typing import get_args
 from tunekit import plugins as plugin_manager
 from tunekit.components import Component, Loss, Metric, Task
 from tunekit.errors import InputError, suggestion
-from tunekit.plugins import PluginFile, Registry, named_files
+from tunekit.plugins import PluginFile, Registry, environment_files, named_files
 from tunekit.space import Choices, Fixed, Interval, Scalar
 from tunekit.study.assemble import Assembly, unfit
 from tunekit.study.duration import seconds
@@ -169,10 +169,12 @@ def load_study(
     sampler_options = _options("sampler", document.sampler, source)
     pruner_options = _options("pruner", document.pruner, source)
     at = places(document, source)
+    optional = environment_files() if files is None else []
     if files is None:
         files = plugin_files(document.plugins.files, source, plugins)
     registry = plugin_manager.load(
         files,
+        optional=optional,
         objects=objects,
         disabled=document.plugins.disabled,
         observers=True,
@@ -181,6 +183,9 @@ def load_study(
         registry.recall = partial(recalled, at.storage, at.name)
     for left_out in registry.left_out:
         logger.warning("left out: %s", left_out)
+    for kind, name in registry.replaced:
+        owner = registry.owner(kind, name)
+        logger.warning("%s %r is that of %s, not tunekit's own", kind, name, owner.name)
     _check_metric(document, source, registry)
     space = Assembly(document, registry, source).space()
     _check_rungs(document, source, space)
@@ -294,7 +299,7 @@ def _options(table: str, chosen: SamplerTable | PrunerTable, source: Source) -> 
 def plugin_files(
     names: Sequence[str], source: Source, more: Sequence[str] = ()
 ) -> list[PluginFile]:
-    """The plugin files of a study, then of the environment, then of the command line.
+    """The plugin files of a study, then of the command line.
 
     Args:
         names: The study's ``plugins.files``.

@@ -96,13 +96,14 @@ def _components(target: str, plugins: list[str]) -> list[tuple[Component, Owner]
         UnknownNameError: There is no component of that name.
     """
     from tunekit.cli.plugins import lookup
+    from tunekit.plugins import PluginFile
 
     if not _is_file(target):
         registry = lookup.loaded(plugins)
         keys = lookup.components(registry, target)
     else:
-        registry = lookup.loaded([*plugins, target])
         path = os.path.abspath(target)
+        registry = lookup.loaded(plugins, [PluginFile.read(path)])
         brought = [cls for cls, owner in registry.brought_by("file") if owner.name == path]
         if not brought:
             raise PluginError("it brings no component to check", file=target)

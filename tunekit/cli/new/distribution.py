@@ -38,8 +38,9 @@ TESTS = '''\
 
 from importlib.metadata import entry_points
 
-import {package_module}
 from tunekit.testing import parametrize_with_checks
+
+import {package_module}
 from {package_module} import {class_name}
 
 
@@ -51,8 +52,9 @@ def test_conformance(component, check):
 
 
 def test_tunekit_finds_it_once_it_is_installed():
-    (found,) = entry_points(group="tunekit", name="{name}")
-    assert found.load() is {package_module}
+    found = [*entry_points(group="tunekit", name="{name}")]
+    assert found, "it is not installed: pip install -e ."
+    assert found[0].load() is {package_module}
 '''
 
 README = """\

@@ -96,10 +96,10 @@ def _corrected(name: str) -> str:
 
 
 def _refuse_taken(beginning: Beginning) -> None:
-    from tunekit.plugins import load, named_files
+    from tunekit.plugins import environment_files, load
 
     kind, name = beginning.kind, beginning.name
-    registry = load(named_files())
+    registry = load(optional=environment_files())
     owners = registry.contested.get((kind, name), [])
     if name in registry.names(kind):
         owners = [registry.owner(kind, name)]

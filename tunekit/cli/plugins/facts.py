@@ -19,14 +19,9 @@ from tunekit.components import (
     Schedule,
     averages_weights,
 )
+from tunekit.components.regularizer import MOMENTS
 from tunekit.plugins import Owner
 from tunekit.space import Choices, Domain, Hyperparameter, Interval, show
-
-MOMENTS = (
-    *("on_batch", "on_targets", "on_hidden", "on_gradient", "noise", "penalty", "decay"),
-    *("on_weights", "on_step", "evaluation_weights"),
-)
-"""What a regularizer may do in a training step, in this order."""
 
 
 def documentation(cls: type[Component]) -> str:

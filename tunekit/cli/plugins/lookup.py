@@ -6,54 +6,25 @@ import os
 from collections.abc import Iterable
 
 from tunekit.components import KINDS, Component
-from tunekit.errors import PluginError, UnknownNameError, suggestion
-from tunekit.plugins import LeftOut, Owner, Place, PluginFile, Registry, load
-from tunekit.plugins.files import ENVIRONMENT
+from tunekit.errors import UnknownNameError, suggestion
+from tunekit.plugins import PluginFile, Registry, environment_files, load
 
 Key = tuple[str, str]
 """A kind and a name."""
 
 
-def loaded(named: Iterable[str]) -> Registry:
-    """All plugins; of those that the environment names, the ones that can be used.
+def loaded(named: Iterable[str], files: Iterable[PluginFile] = ()) -> Registry:
+    """All plugins that can be used; the others are named in `Registry.left_out`.
 
     Args:
-        named: Plugin files of this command.
+        named: Plugin files of this command, besides those of the environment.
+        files: Those that it is about.
 
     Raises:
-        PluginError: One of these files cannot be used.
+        PluginError: One that it is about cannot be used.
     """
-    files = [PluginFile.read(os.path.abspath(name)) for name in named]
-    usable, left_out = _of_environment()
-    while True:
-        try:
-            registry = load([*usable, *files], observers=True)
-        except PluginError as error:
-            broken = [file for file in usable if file.path == error.file]
-            if not broken:
-                raise
-            usable = [file for file in usable if file not in broken]
-            left_out.append(_left_out(broken[0].path, error, broken[0].digest))
-        else:
-            registry.left_out += left_out
-            return registry
-
-
-def _of_environment() -> tuple[list[PluginFile], list[LeftOut]]:
-    """The files that can be read, and those that cannot."""
-    usable, left_out = [], []
-    for name in filter(None, os.environ.get(ENVIRONMENT, "").split(os.pathsep)):
-        path = os.path.abspath(name)
-        try:
-            usable.append(PluginFile.read(path))
-        except PluginError as error:
-            left_out.append(_left_out(path, error))
-    return usable, left_out
-
-
-def _left_out(path: str, error: PluginError, digest: str = "") -> LeftOut:
-    place = Place(path, error.line) if error.line is not None else None
-    return LeftOut(Owner(path, digest, "file"), error.message, place)
+    paths = [os.path.abspath(name) for name in named]
+    return load(files, optional=[*environment_files(), *paths], observers=True)
 
 
 def kinds(name: str | None) -> list[str] | None:
