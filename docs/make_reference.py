@@ -62,10 +62,16 @@ are one plugin. Any other two of one name are an error that names both owners;
 nothing is renamed in silence.
 
 **Leaving out.** `[plugins] disabled = ["my_rule"]` in a study, or `TUNEKIT_DISABLED=my_rule,other`
-in the environment, pass over installed plugins, by the names of their entry points.
+in the environment, pass over installed plugins, by the names of their entry points or
+distributions.
 
-**Failure.** An installed plugin that cannot be loaded is left out, and `tunekit plugins` says why.
-Only a study that needs it stops. A file or an object that cannot be used is an error at once.
+**Failure.** An installed plugin that cannot be loaded is left out, as is a file that
+`TUNEKIT_PLUGINS` names, and `tunekit plugins` says why. Only a study that needs it stops. What a
+study or a command line names is an error if it cannot be used.
+
+**Changes.** New trials join old ones only if the code is the same: that of a file, of an installed
+module or package, of a class in a script or notebook with the values and functions that it uses.
+What these import from elsewhere is not looked at.
 """
 
 BRINGS = """\

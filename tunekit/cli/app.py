@@ -87,7 +87,9 @@ def run() -> int:
 
 def _run(as_json: bool) -> int:
     try:
-        code = app(standalone_mode=False)
+        # Shells are told of the command, also where it was run as `python -m tunekit`.
+        name = "tunekit" if completion.is_set_up() else None
+        code = app(standalone_mode=False, prog_name=name)
         sys.stdout.flush()  # here, where it can be told that nobody reads it
     except TunekitError as error:
         complain(error, as_json=as_json)
