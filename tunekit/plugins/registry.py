@@ -87,9 +87,11 @@ class Registry:
             raise PluginError(self._contest(key))
         found = self._components.get(key)
         if found is None:
-            hint = suggestion(name, self.names(kind.kind))
+            # Whoever had it before needs no list of others.
+            is_known = self.recall(*key) is not None
+            hint = "" if is_known else f" {suggestion(name, self.names(kind.kind))}"
             raise UnknownNameError(
-                f"no {kind.kind} is called {name!r}. {hint}{self.who_may_have(*key)}"
+                f"no {kind.kind} is called {name!r}.{hint}{self.who_may_have(*key)}"
             )
         return cast("type[C]", found)
 
