@@ -145,6 +145,23 @@ MISTAKES: dict[str, tuple[type[Activation], dict[str, Any], set[str], str]] = {
         {"derivative"},
         "it is right above 0 and wrong below",
     ),
+    "limited far away, the derivative not": (
+        Leaky,
+        {
+            "forward": lambda self, z: np.where(z > 0, np.minimum(z, 20), z * 0.1),
+        },
+        {"derivative"},
+        "it is right below 0 and wrong above",
+    ),
+    "a step with another gradient on purpose": (
+        Tanh,
+        {
+            "forward": lambda self, z: np.sign(z),
+            "backward": lambda self, da, z, a: da * (np.abs(z) <= 1),
+        },
+        {"derivative"},
+        "name it in `expected_failures`",
+    ),
     "a float64 number": (
         Tanh,
         {"forward": lambda self, z: np.float64(1.0) * np.tanh(z)},

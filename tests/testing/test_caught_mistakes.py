@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tunekit import Float, Optimizer, State, Step
+from tunekit import Flag, Float, Optimizer, State, Step
 from tunekit.testing import checks_for, examine
 
 Array = NDArray[Any]
@@ -218,7 +218,7 @@ class CentresLater(Sound):
         return super().direction(w, g, state, step) - 0.5 * before
 
 
-@mistake("a slot that is never written", "slots", "the same after 200 steps", "state['v'] = ...")
+@mistake("a slot that is never written", "slots", "the same after 1000 steps", "state['v'] = ...")
 class ForgetsSlot(Sound):
     """Computes v and does not store it."""
 
@@ -274,7 +274,7 @@ class KeepsGradient(Sound):
 
 @mistake(
     *("the learning rate multiplied twice", "learning_rate", "10 times as long", "leave it out"),
-    *("quadratic", "real_problem"),
+    *("real_problem",),
 )
 class CountsRateTwice(Sound):
     """Multiplies with the rate, as the trainer does again."""
@@ -284,6 +284,117 @@ class CountsRateTwice(Sound):
 
     def direction(self, w: Array, g: Array, state: State, step: Step) -> Array:
         return step.lr * super().direction(w, g, state, step)
+
+
+@mistake("the learning rate twice in a part", "learning_rate", "7.75 times as long", "leave it out")
+class CountsRateTwiceInPart(Sound):
+    """Looks ahead by the rate."""
+
+    name = "counts_rate_twice_in_part"
+
+    def direction(self, w: Array, g: Array, state: State, step: Step) -> Array:
+        return super().direction(w, g, state, step) * (0.1 + step.lr)
+
+
+class Decaying(Sound):
+    """Lets the weights decay."""
+
+    name = "decaying"
+    weight_decay: float = Float(1e-3, low=1e-5, high=0.1, log=True)
+
+    def direction(self, w: Array, g: Array, state: State, step: Step) -> Array:
+        return super().direction(w, g, state, step) + self.weight_decay * w
+
+
+@mistake("a decay of the wrong sign", "decay", "with `w` is -1.00", "the sign of the weight decay")
+class Grows(Decaying):
+    """Takes the decay off the direction."""
+
+    name = "grows"
+
+    def direction(self, w: Array, g: Array, state: State, step: Step) -> Array:
+        return super().direction(w, g, state, step) - 2 * self.weight_decay * w
+
+
+@mistake(
+    *("the same, off by default", "decay", "with `w` is -1.00", "the sign of the weight decay"),
+)
+class GrowsIfTold(Grows):
+    """Takes the decay off the direction, if there is one."""
+
+    name = "grows_if_told"
+    weight_decay: float = Float(0.0, low=0.0, high=0.1)
+
+
+@mistake("a decay times self.lr", "decay", "10 times as much at 10 times", "the rate counts twice")
+class DecaysByRate(Sound):
+    """Multiplies the decay with the rate, as PyTorch does outside of the direction."""
+
+    name = "decays_by_rate"
+    weight_decay: float = Float(1e-3, low=1e-5, high=0.1, log=True)
+
+    def direction(self, w: Array, g: Array, state: State, step: Step) -> Array:
+        return super().direction(w, g, state, step) + self.lr * self.weight_decay * w
+
+
+@mistake("a decay times step.lr", "decay", "10 times as much at 10 times", "the rate counts twice")
+class DecaysByScheduledRate(DecaysByRate):
+    """Multiplies the decay with the scheduled rate."""
+
+    name = "decays_by_scheduled_rate"
+
+    def direction(self, w: Array, g: Array, state: State, step: Step) -> Array:
+        return Sound.direction(self, w, g, state, step) + step.lr * self.weight_decay * w
+
+
+@mistake(
+    *("a hyperparameter that nothing uses", "hyperparameters_used", "the same to the bit"),
+    "does not use `self.weight_decay`",
+)
+class ForgetsDecay(Sound):
+    """Declares a decay."""
+
+    name = "forgets_decay"
+    weight_decay: float = Float(1e-3, low=1e-5, high=0.1, log=True)
+
+
+def centred(g: Array, state: State, beta: float) -> Array:
+    state["m"] = beta * state["m"] + (1 - beta) * g
+    state["v"] = beta * state["v"] + (1 - beta) * g * g
+    variance: Array = state["v"] - state["m"] ** 2
+    return variance
+
+
+@mistake(
+    *("a root of a variance below 0, late", "extreme_inputs", "nan", "np.maximum(..., 0)"),
+)
+class Cancels(Sound):
+    """Divides by a standard deviation (Graves 2013), which is 0 in the long run."""
+
+    name = "cancels"
+    slots = ("m", "v")
+    lr: float = Float(1e-3, low=1e-4, high=1e-1, log=True)
+
+    def direction(self, w: Array, g: Array, state: State, step: Step) -> Array:
+        scaled: Array = g / (np.sqrt(centred(g, state, 0.99)) + 1e-8)
+        return scaled
+
+
+@mistake(
+    *("a root of a variance below 0, if told so", "search_ranges", "nan", "np.maximum(..., 0)"),
+)
+class CancelsIfTold(Sound):
+    """Divides by a standard deviation or by the root of the mean square."""
+
+    name = "cancels_if_told"
+    slots = ("m", "v")
+    lr: float = Float(1e-3, low=1e-4, high=1e-1, log=True)
+    centred: bool = Flag(False)
+
+    def direction(self, w: Array, g: Array, state: State, step: Step) -> Array:
+        variance = centred(g, state, 0.3)
+        scaled: Array = g / (np.sqrt(variance if self.centred else state["v"]) + 1e-8)
+        return scaled
 
 
 @mistake(
@@ -357,6 +468,24 @@ class KeepsCounter(Sound):
 
     def initial_state(self, w: Array) -> State:
         return {**super().initial_state(w), "count": (i for i in itertools.count())}
+
+
+@mistake(
+    *("something made in self in the first step", "state_pickles", "others in step 7"),
+    "outside `state`",
+)
+class PreparesInSelf(Sound):
+    """Draws a scale for each parameter when it begins."""
+
+    name = "prepares_in_self"
+    scope: ClassVar[Any] = "vector"
+
+    def direction(self, w: Array, g: Array, state: State, step: Step) -> Array:
+        if step.t == 1:
+            scale = np.random.default_rng(0).uniform(0.5, 1, w.shape).astype(w.dtype)
+            object.__setattr__(self, "scale", scale)
+        drawn: Array = super().direction(w, g, state, step) * vars(self).get("scale", 1.0)
+        return drawn
 
 
 @mistake("a rate at which it diverges", "quadratic", "it diverges", "lr = 30", "real_problem")
@@ -479,9 +608,14 @@ def test_it_is_caught_by_name_with_what_was_found_and_the_likely_cause(case: Mis
     assert case.likely in failure.likely
 
 
-@pytest.mark.parametrize("rule", [Sound, Averaging])
+@pytest.mark.parametrize("rule", [Sound, Averaging, Decaying])
 def test_without_a_mistake_nothing_is_caught(rule: type[Optimizer]) -> None:
     assert [finding.check.name for finding in examine(rule) if not finding.is_good] == []
+
+
+def test_a_rule_that_goes_uphill_is_told_so_before_its_rate_is_blamed() -> None:
+    likely = {f.check.name: f.failure.likely for f in examine(WrongSign) if f.failure}
+    assert likely["quadratic"] == likely["sign"]
 
 
 def test_every_check_of_optimizers_catches_a_mistake() -> None:

@@ -14,10 +14,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tunekit import Activation, Component, Dataset, Float, Schedule, Table
+from tunekit import (
+    Activation,
+    Component,
+    Dataset,
+    Float,
+    Metric,
+    Progress,
+    Schedule,
+    Table,
+)
+from tunekit.builtin.losses import SquaredError
 from tunekit.components import KINDS
 from tunekit.plugins import load
-from tunekit.testing import CheckFailure
+from tunekit.testing import CheckFailure, examine
 from tunekit.testing.common import defaults, summary
 from tunekit.testing.worker import worker
 
@@ -187,7 +197,7 @@ def test_what_cannot_be_repeated_here_is_not_compared() -> None:
         def forward(self, z: Array) -> Array:
             return z * float(np.random.random())  # noqa: NPY002
 
-    assert worker(Random) == "not judged, because two equal runs already differ"
+    assert worker(Random) == "not judged: two equal calls already differ"
 
 
 def test_a_formula_that_raises_is_another_checks_matter() -> None:
@@ -230,5 +240,90 @@ def test_a_name_that_studies_cannot_use_is_told() -> None:
     class Capital(Linear):
         name = "Capital Letters"
 
-    with pytest.raises(CheckFailure, match="expected lower-case letters"):
+    with pytest.raises(CheckFailure, match="expected lower-case letters") as caught:
         worker(Capital)
+    assert caught.value.likely.startswith("the `name` of the class")
+
+
+def test_an_installed_copy_of_the_same_name_does_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "older_copy.py").write_text(
+        textwrap.dedent("""
+            from tunekit import Schedule, hookimpl
+
+            class Half(Schedule):
+                name = "half_here"
+
+                def factor(self, progress):
+                    return 0.4
+
+            @hookimpl
+            def tunekit_schedules():
+                return [Half]
+        """)
+    )
+    info = tmp_path / "older_copy-0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: older-copy\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text("[tunekit]\nolder = older_copy\n")
+    assert "half_here" in load().names("schedule")
+
+    class Half(Schedule):
+        name = "half_here"
+
+        def factor(self, progress: Progress) -> float:
+            return 0.5
+
+    assert worker(Half) is None
+
+
+def test_a_score_that_another_process_computes_otherwise_is_noticed() -> None:
+    here = os.getpid()
+
+    class ByProcess(Metric):
+        name = "by_process"
+        tasks = ("classification",)
+        needs = "labels"
+
+        def score(self, target: Array, prediction: Array, weight: Array | None) -> float:
+            share = float(np.average(target == prediction, weights=weight))
+            return share if os.getpid() == here else share / 2
+
+    with pytest.raises(CheckFailure, match=r"a score of 0\.\d+, and 0\.\d+ here"):
+        worker(ByProcess)
+
+
+# What is raised.
+
+
+class Lost(Metric):
+    """Looks a name up that is not there."""
+
+    name = "lost"
+    tasks = ("classification",)
+    needs = "labels"
+
+    def score(self, target: Array, prediction: Array, weight: Array | None) -> float:
+        values: dict[str, float] = {}
+        return values["accuracy"]
+
+
+def test_slots_are_not_blamed_where_there_are_none() -> None:
+    failures = [finding.failure for finding in examine(Lost) if finding.failure is not None]
+    assert "KeyError: 'accuracy' (test_common.py, line " in failures[0].found
+    assert not any("slots" in failure.likely for failure in failures)
+
+
+def test_what_a_check_raises_itself_is_not_called_a_slip_in_the_formula() -> None:
+    class Mute(SquaredError):  # noqa: N818 (no exception)
+        name = "mute"
+
+        def predict(self, output: Array) -> Array:
+            return None  # type: ignore[return-value]
+
+    failures = {f.check.name: f.failure for f in examine(Mute) if f.failure is not None}
+    assert "(in the check itself: losses.py, line " in failures["right_answer"].found
+    assert "the mistake is in tunekit" in failures["right_answer"].likely
+    assert failures["predictions"].likely == "a `return` is missing"

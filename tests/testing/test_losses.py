@@ -134,6 +134,14 @@ def mean_value_only(output: Array, target: Array, weight: Weight) -> tuple[float
     return divided_by_rows(output, target, weight)[0], squares(output, target)[1]
 
 
+def rooted(output: Array, target: Array, weight: Weight) -> tuple[float, Array]:
+    values, slopes = squares(output, target)
+    if weight is not None:
+        return mean(values, slopes, weight)
+    root = float(np.sqrt(np.mean(values**2)))
+    return root, slopes * values[:, None] / (len(values) * root)
+
+
 def written(output: Array, target: Array, weight: Weight) -> tuple[float, Array]:
     output -= target
     return mean((output * output).sum(axis=1), 2 * output, weight)
@@ -159,6 +167,23 @@ MISTAKES: dict[str, tuple[type[Loss], dict[str, Any], set[str], str]] = {
         of_rows(lambda o, t: (((o - t) ** 2).sum(axis=1), o - t)),
         {"gradient"},
         "everything is too small by a factor 2",
+    ),
+    "limited for far outputs, the gradient not": (
+        Squares,
+        of_rows(
+            lambda o, t: (
+                np.where(np.abs(o - t) > 12, 24 * np.abs(o - t) - 144, (o - t) ** 2).sum(axis=1),
+                2 * (o - t),
+            )
+        ),
+        {"gradient"},
+        "the derivative of something else",
+    ),
+    "a root mean square without weights": (
+        Squares,
+        found(rooted),
+        {"weights"},
+        "what is done without weights is no mean",
     ),
     "a gradient turned round": (
         Squares,
@@ -199,7 +224,7 @@ MISTAKES: dict[str, tuple[type[Loss], dict[str, Any], set[str], str]] = {
     "a loss for each row": (
         Squares,
         found(lambda o, t, weight: squares(o, t)),
-        {"shape_and_dtype", "gradient", "mean_over_rows", "weights", "right_answer", "learns"},
+        {"shape_and_dtype", "gradient", "mean_over_rows", "weights", "learns"},
         "the mean over the rows is missing",
     ),
     "a float64 number": (

@@ -69,7 +69,7 @@ def per_class(target: Array, prediction: Array, weight: Any) -> float:
         np.average(
             prediction[target == k] == k, weights=None if weight is None else weight[target == k]
         )
-        for k in range(3)
+        for k in range(7)
     ]
     return float(np.mean(right))
 

@@ -134,6 +134,12 @@ def mask_only(self: Any, a: Array, rng: Rng) -> tuple[Array, Array]:
     return a * mask * 1.25, mask
 
 
+def dropped(a: Array, rng: Rng, scale: float) -> tuple[Array, Array]:
+    factor: Array = (rng.random(a.shape) > 0.3).astype(a.dtype)
+    factor *= scale
+    return a * factor, factor
+
+
 def own_generator(self: Any, a: Array, rng: Rng) -> tuple[Array, Array]:
     factor = np.random.default_rng().random(a.shape, a.dtype)
     return a * factor, factor
@@ -200,7 +206,7 @@ MISTAKES: dict[str, tuple[type[Regularizer], dict[str, Any], set[str], str]] = {
     "a penalty gradient turned round": (
         Squares,
         {"penalty": lambda self, w: (1e-3 * float(w @ w), -2e-3 * w)},
-        {"penalty_gradient"},
+        {"penalty_gradient", "pulls_to_0"},
         "the sign is turned round",
     ),
     "a norm as a penalty": (
@@ -250,6 +256,30 @@ MISTAKES: dict[str, tuple[type[Regularizer], dict[str, Any], set[str], str]] = {
         {"deterministic", "decay_elementwise"},
         "something is remembered between calls",
     ),
+    "a decay of the wrong sign": (
+        Shrink,
+        {"decay": lambda self, w: w * -1e-3},
+        {"pulls_to_0"},
+        "takes `lr` times the penalty's gradient, or the decay, off the weights",
+    ),
+    "a penalty of the wrong sign": (
+        Squares,
+        {"penalty": lambda self, w: (-1e-4 * float(w @ w), -2e-4 * w)},
+        {"pulls_to_0"},
+        "the sign is turned round",
+    ),
+    "a dropout divided by its rate": (
+        Drop,
+        {"on_hidden": lambda self, a, rng: dropped(a, rng, 1 / 0.3)},
+        {"hidden_scale"},
+        "1 / (1 - rate): not with 1 / rate",
+    ),
+    "a dropout that is not rescaled": (
+        Drop,
+        {"on_hidden": lambda self, a, rng: dropped(a, rng, 1.0)},
+        {"hidden_scale"},
+        "not left as it is",
+    ),
     "the mask without the scale": (
         Drop,
         {"on_hidden": mask_only},
@@ -259,19 +289,19 @@ MISTAKES: dict[str, tuple[type[Regularizer], dict[str, Any], set[str], str]] = {
     "no factor": (
         Drop,
         {"on_hidden": lambda self, a, rng: (a * rng.random(a.shape, a.dtype), None)},
-        {"hidden_factor"},
+        {"hidden_factor", "hidden_scale"},
         "None stands for a derivative of 1",
     ),
     "a generator of its own": (
         Drop,
         {"on_hidden": own_generator},
-        {"deterministic"},
+        {"deterministic", "hidden_scale"},
         "drawn from a generator of its own",
     ),
     "the shared generator": (
         Drop,
         {"on_hidden": shared_generator},
-        {"deterministic"},
+        {"deterministic", "hidden_scale"},
         "np.random.something(...)",
     ),
     "normal noise in float64": (

@@ -82,10 +82,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], set[str], str]] = {
         {"finite", "learns"},
         "an array where a number is meant",
     ),
-    "a first step of 0": (
-        {"factor": lambda self, progress: min(progress.fraction * 10, 1.0)},
-        {"size"},
-        "a rise that starts at 0",
+    "a division that rounds": (
+        {"factor": lambda self, progress: float(progress.step // progress.steps)},
+        {"size", "learns"},
+        "a division that rounds (`//`)",
     ),
     "the quotient turned round": (
         {"factor": lambda self, progress: 1000.0 / (1 + progress.step)},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,8 @@ from tunekit.testing.problems import expect_learned, trained
 
 SHAPES = ((1, 1), (1, 5), (7, 1), (6, 4))
 FARTHEST = 1e4
+REACHES = (1, 6)
+"""What the inputs, up to 16, are multiplied with to see derivatives near 0 and far away."""
 MOST_GAIN = 10.0
 
 
@@ -51,7 +55,7 @@ def _place(z: Array, da: Array) -> Any:
 
 @check("activation")
 def shape_and_dtype(f: Activation) -> None:
-    """Any number of rows and units goes through, and float32 and float64 stay what they are."""
+    """Shapes and dtypes stay as they are."""
     for shape in SHAPES:
         for dtype in (np.float64, np.float32):
             z, da = _inputs(shape, dtype)
@@ -89,7 +93,7 @@ def inputs_not_modified(f: Activation) -> None:
 
 @check("activation")
 def deterministic(f: Activation) -> None:
-    """The same arguments give the same result, whatever was computed before."""
+    """The same arguments give the same, always."""
     z, da = _inputs((6, 4))
     z2 = -0.5 * z
     a, a2 = f.forward(z.copy()).copy(), f.forward(z2.copy()).copy()
@@ -111,7 +115,7 @@ def deterministic(f: Activation) -> None:
 
 @check("activation")
 def elementwise(f: Activation) -> str | None:
-    """Each element depends on its own pre-activation only."""
+    """Each element depends on its own z only."""
     z, _ = _inputs((5, 4))
     if not repeats(lambda: f.forward(z.copy())):
         return UNREPEATABLE
@@ -130,31 +134,42 @@ def elementwise(f: Activation) -> str | None:
 
 @check("activation")
 def derivative(f: Activation) -> str | None:
-    """The backward pass is `da` times the derivative of the forward pass."""
-    z, da = _inputs()
-    if not repeats(lambda: f.forward(z.copy())):
+    """Its derivative is right, times `da`."""
+    nearby, da = _inputs()
+    if not repeats(lambda: f.forward(nearby.copy())):
         return UNREPEATABLE
-    slope = Differences.of(lambda h: f.forward(z + h))
-    found = f.backward(da.copy(), z.copy(), f.forward(z.copy()).copy())
-    expected = Differences(slope.slope * da, slope.is_smooth, slope.tolerance * np.abs(da))
-    _compare("backward", found, expected, slope.slope, z, da)
-    if isinstance(f, LearnedActivation):
-        p = _parameters(f, z.shape[1])
-        slope = Differences.of(lambda h: f.evaluate(z + h, p.copy()))
-        expected = Differences(slope.slope * da, slope.is_smooth, slope.tolerance * np.abs(da))
-        found = f.gradients(da.copy(), z.copy(), p.copy())[0]
-        _compare("the gradient of z", found, expected, slope.slope, z, da)
+    for z in (nearby * reach for reach in REACHES):
+        slope = Differences.of(partial(_shifted, f.forward, z))
+        found = f.backward(da.copy(), z.copy(), f.forward(z.copy()).copy())
+        _compare("backward", found, slope, z, da)
+        if isinstance(f, LearnedActivation):
+            p = _parameters(f, z.shape[1])
+            slope = Differences.of(partial(_shifted, partial(_evaluated, f, p), z))
+            found = f.gradients(da.copy(), z.copy(), p.copy())[0]
+            _compare("the gradient of z", found, slope, z, da)
     return None
 
 
-def _compare(
-    what: str, found: Array, expected: Differences, slope: Array, z: Array, da: Array
-) -> None:
-    likely = None
+def _shifted(function: Callable[[Array], Array], z: Array, h: float) -> Array:
+    return function(z + h)
+
+
+def _evaluated(f: LearnedActivation, p: Array, z: Array) -> Array:
+    return f.evaluate(z, p.copy())
+
+
+def _compare(what: str, found: Array, differences: Differences, z: Array, da: Array) -> None:
+    likely, slope, size = None, differences.slope, np.abs(da)
+    expected = Differences(slope * da, differences.is_smooth, differences.tolerance * size)
     smooth, close = expected.is_smooth, np.abs(found - expected.slope) <= expected.tolerance
     below, above = smooth & (z < 0), smooth & (z > 0)
     if np.allclose(found[smooth], slope[smooth], rtol=1e-4, atol=1e-6):
         likely = "the derivative alone is returned; the chain rule wants `da` times it"
+    elif not slope[smooth].any():
+        likely = (
+            "the values are flat between their jumps. A gradient that is another on purpose "
+            "(straight-through) is a known failure: name it in `expected_failures`"
+        )
     elif close[above].all():
         likely = "it is right above 0 and wrong below: look at what happens to negative z"
     elif close[below].all():
@@ -164,7 +179,7 @@ def _compare(
 
 @check("activation", applies=is_learned)
 def parameter_gradient(f: LearnedActivation) -> None:
-    """The gradient of `p` is the sum over the rows of `da` times the derivative in `p`."""
+    """The gradient of `p` is right, summed over rows."""
     z, da = _inputs((12, 5))
     p = _parameters(f, 5)
     _, dp = f.gradients(da.copy(), z.copy(), p.copy())
@@ -190,7 +205,7 @@ def parameter_gradient(f: LearnedActivation) -> None:
 
 @check("activation", applies=is_learned)
 def initial_parameter(f: LearnedActivation) -> None:
-    """Before training, the forward pass is that of the parameters at `initial`."""
+    """`forward` is that of parameters at `initial`."""
     z, _ = _inputs((6, 4))
     found, expected = f.forward(z.copy()), f.evaluate(z.copy(), np.full(4, f.initial))
     if not np.allclose(found, expected, rtol=1e-9, atol=1e-12):
@@ -204,7 +219,7 @@ def initial_parameter(f: LearnedActivation) -> None:
 
 @check("activation")
 def extreme_inputs(f: Activation) -> None:
-    """Values and gradients stay finite for pre-activations up to 10,000."""
+    """Everything is finite for z of up to 10,000."""
     for dtype in (np.float32, np.float64):
         z = np.array([[-FARTHEST, -100, -1e-30, -0.0, 0, 1e-30, 100, FARTHEST]], dtype)
         da, where = np.ones_like(z), f"for |z| up to {FARTHEST:g} in {np.dtype(dtype)}"
@@ -222,7 +237,7 @@ def extreme_inputs(f: Activation) -> None:
 
 @check("activation")
 def precision(f: Activation) -> str | None:
-    """In float32 the values and gradients are those of float64, up to rounding."""
+    """Float32 gives what float64 gives, but rounded."""
     z, _ = _inputs(dtype=np.float32)
     # Next to a kink the rounding of z alone may change the side.
     z = z[:, 10:] * np.float32(0.9)
@@ -247,7 +262,7 @@ def precision(f: Activation) -> str | None:
 
 @check("activation")
 def gain(f: Activation) -> str:
-    """Its gain is a positive number that keeps signals from fading and exploding with depth."""
+    """Its gain keeps signals from fading or exploding."""
     z = np.linspace(-8, 8, 3201)[:, None]
     density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
     moment = float(np.sum(f.forward(z) ** 2 * density) * (z[1, 0] - z[0, 0]))
@@ -276,7 +291,10 @@ def gain(f: Activation) -> str:
 
 @check("activation")
 def learns(f: Activation) -> str:
-    """A network with it learns a small problem."""
+    """A small network learns with it (a smoke test).
+
+    The problem is nearly linear: without any activation r2 is 0.9.
+    """
     run = trained("regression", activation=f)
     likely = "no gradient gets through it, or a wrong one; see `derivative`"
     return expect_learned(run, "regression", likely, bar=0.6)

@@ -111,17 +111,36 @@ def expect_untouched(what: str, method: Callable[..., Any], **arguments: Array) 
     given = {name: array.copy() for name, array in arguments.items()}
     method(*given.values())
     for name, before in arguments.items():
-        changed = ~((given[name] == before) | (np.isnan(before) & np.isnan(given[name])))
-        if changed.any():
-            place = tuple(int(i) for i in np.argwhere(changed)[0])
-            index = ", ".join(map(str, place))
-            raise CheckFailure(
-                expected=f"{what} leaves `{name}` as it is",
-                found=f"{name}[{index}] was {before[place]:.6g} and is {given[name][place]:.6g} "
-                "afterwards",
-                likely=f"an in-place operation (`{name} *= ...`, `{name}[...] = ...`, "
-                f"`out={name}`) on an array that is the trainer's own; compute a new one",
-            )
+        expect_same(
+            f"{what} leaves `{name}` as it is",
+            *(name, given[name], before),
+            f"an in-place operation (`{name} *= ...`, `{name}[...] = ...`, `out={name}`) on an "
+            "array that is the trainer's own; compute a new one",
+        )
+
+
+def expect_same(expected: str, name: str, found: Array, before: Array, likely: str) -> None:
+    """See that nobody has written into an array.
+
+    Args:
+        expected: What is said of it.
+        name: What it is called.
+        found: The array.
+        before: A copy from before.
+        likely: The mistake, if it was written into.
+
+    Raises:
+        CheckFailure: Somebody has.
+    """
+    changed = ~((found == before) | (np.isnan(before) & np.isnan(found)))
+    if changed.any():
+        place = tuple(int(i) for i in np.argwhere(changed)[0])
+        raise CheckFailure(
+            expected=expected,
+            found=f"{name}[{', '.join(map(str, place))}] was {before[place]:.6g} and is "
+            f"{found[place]:.6g} afterwards",
+            likely=likely,
+        )
 
 
 def expect_repeatable(what: str, first: Callable[[], Any], other: Callable[[], Any]) -> None:
@@ -166,12 +185,19 @@ def expect_repeatable(what: str, first: Callable[[], Any], other: Callable[[], A
 UNREPEATABLE = "not judged: two equal calls already differ"
 
 
-def repeats(call: Callable[[], Any], other: Callable[[], Any] = lambda: None) -> bool:
+def repeats(
+    call: Callable[[], Any], other: Callable[[], Any] = lambda: None, *, before: Any = None
+) -> bool:
     """Whether a call gives the same before and after another one.
 
     Where it does not, comparing it with anything says nothing.
+
+    Args:
+        call: The call.
+        other: The other one.
+        before: What the call gave already, if it did.
     """
-    first = [array.copy() for array in arrays(call())]
+    first = [array.copy() for array in arrays(call() if before is None else before)]
     other()
     return _equal(first, arrays(call()))
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import os
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from tunekit.components import Component
+from tunekit.components import Component, Optimizer, Regularizer
 from tunekit.errors import suggestion
-from tunekit.plugins import place, told
+from tunekit.plugins import Place, place, told
 
 Subject: TypeAlias = Component | type[Component]
 """What is checked: a component with its values, or a class at its defaults."""
@@ -60,19 +62,15 @@ class Check:
         Raises:
             CheckFailure: The statement does not hold.
         """
+        subject = made(component)
         try:
             # What overflows is judged by its result, not by numpy's warning.
             with np.errstate(all="ignore"):
-                return self.function(_made(component))
+                return self.function(subject)
         except CheckFailure:
             raise
         except (Exception, SystemExit) as error:
-            at = place(error)
-            raise CheckFailure(
-                expected="a result",
-                found=told(error) + (f" ({at})" if at else ""),
-                likely=_likely(error),
-            ) from error
+            raise _failure(error, subject) from error
 
     def __str__(self) -> str:
         return self.name
@@ -102,6 +100,7 @@ class Finding:
         return self.outcome in ("passed", "expected failure")
 
 
+HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 CHECKS: list[Check] = []
 """All checks, in the order in which they are run."""
 
@@ -118,17 +117,21 @@ def check(
 
     def register(function: Callable[[Any], str | None]) -> Check:
         summary = inspect.cleandoc(function.__doc__ or "").partition("\n")[0].rstrip(".")
-        made = Check(function.__name__, summary, kind, function, applies)
-        CHECKS.append(made)
-        return made
+        check = Check(function.__name__, summary, kind, function, applies)
+        CHECKS.append(check)
+        return check
 
     return register
 
 
 def checks_for(component: Subject) -> tuple[Check, ...]:
-    """The checks that a component has to pass, in the order in which they are run."""
-    made = _made(component)
-    return tuple(c for c in CHECKS if c.kind in ("", made.kind) and c.applies(made))
+    """The checks that a component has to pass, in the order in which they are run.
+
+    Raises:
+        TypeError: It is no component, or a class that cannot be made at its defaults.
+    """
+    subject = made(component)
+    return tuple(c for c in CHECKS if c.kind in ("", subject.kind) and c.applies(subject))
 
 
 def examine(
@@ -141,6 +144,7 @@ def examine(
         expected_failures: The reasons for failures that are known, by the check's name.
 
     Raises:
+        TypeError: It is no component, or a class that cannot be made at its defaults.
         ValueError: A failure is expected of a check that there is not.
     """
     reasons = expected_failures or {}
@@ -181,11 +185,54 @@ def found(check: Check, component: Subject, reason: str | None = None) -> Findin
     return Finding(check, outcome, reason or note, failure, seconds)
 
 
-def _likely(error: BaseException) -> str:
-    if isinstance(error, KeyError):
-        return "a name that is not in the state; `slots` declares what is in it at first"
-    return "a slip in the formula, or arguments that it does not stand; training brings them, too"
+def _failure(error: BaseException, component: Component) -> CheckFailure:
+    """What is said of something that was raised in a check."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if _files(component).isdisjoint(frame.filename for frame in frames):
+        here = [frame for frame in frames if frame.filename.startswith(HERE)][-1]
+        return CheckFailure(
+            expected="a result that the check can work with",
+            found=f"{told(error)} (in the check itself: {Place(here.filename, here.lineno or 1)})",
+            likely="the result has another form, as another check says; if no other one fails, "
+            "the mistake is in tunekit",
+        )
+    at = place(error)
+    likely = "a slip in the formula, or arguments that it does not stand; training brings them, too"
+    if isinstance(error, KeyError) and isinstance(component, (Optimizer, Regularizer)):
+        likely = "a name that is not in the state; `slots` declares what is in it at first"
+    return CheckFailure(
+        expected="a result", found=told(error) + (f" ({at})" if at else ""), likely=likely
+    )
 
 
-def _made(component: Subject) -> Component:
-    return component() if isinstance(component, type) else component
+def _files(component: Component) -> set[str]:
+    """The files in which a component's methods are written."""
+    methods = (
+        inspect.unwrap(value)
+        for cls in type(component).__mro__
+        if not cls.__module__.startswith(Component.__module__.rpartition(".")[0])
+        for value in vars(cls).values()
+        if inspect.isfunction(value)
+    )
+    return {method.__code__.co_filename for method in methods} - {"<string>"}
+
+
+def made(component: Subject) -> Component:
+    """A component, or that of a class at its defaults.
+
+    Raises:
+        TypeError: It is no component, or a class without defaults that can be had.
+    """
+    cls = component if isinstance(component, type) else type(component)
+    if not (issubclass(cls, Component) and cls.kind):
+        raise TypeError(f"expected a component or its class, found {component!r:.100}")
+    if not isinstance(component, type):
+        return component
+    if missing := sorted(cls.__abstractmethods__):
+        raise TypeError(f"{cls.__name__} does not define `{missing[0]}` yet")
+    try:
+        return cls()
+    except (Exception, SystemExit) as error:
+        raise TypeError(
+            f"{cls.__name__} cannot be made at its defaults: {told(error)}. Give an instance"
+        ) from error

@@ -52,7 +52,7 @@ def _has_table(dataset: Dataset) -> bool:
 
 @check("dataset")
 def table(dataset: Dataset) -> str:
-    """It loads a table: columns and a target of one length, with a name and a task."""
+    """It loads a table of columns and a target."""
     loaded = _loaded(dataset)
     target = np.asarray(loaded.target)
     rows = len(target) if target.ndim else 0
@@ -134,7 +134,7 @@ def _codes(column: Array) -> Array:
 
 @check("dataset")
 def prepares(dataset: Dataset) -> str:
-    """It can be split and preprocessed, and what comes out are finite numbers."""
+    """It can be split, and gives finite inputs."""
     if not _has_table(dataset):
         return UNTOLD
     try:
@@ -159,7 +159,7 @@ def prepares(dataset: Dataset) -> str:
 
 @check("dataset")
 def learns(dataset: Dataset) -> str:
-    """A small network predicts rows that it has not seen better than a constant does."""
+    """A network does better than a constant on it."""
     try:
         problem = _prepared(dataset)
     except (CheckFailure, DataError):

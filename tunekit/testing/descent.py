@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from functools import cache
-from typing import Any
 
 import numpy as np
 
 from tunekit.components import Array, Optimizer
-from tunekit.errors import HyperparameterError
 from tunekit.plugins import told
 from tunekit.records import Fold
-from tunekit.space import Choices, Interval, show
+from tunekit.space import show
 from tunekit.testing.arguments import expect_finite
 from tunekit.testing.check import CheckFailure, check
 from tunekit.testing.problems import trained_on
@@ -26,6 +23,11 @@ SIZES = {
     "of all sizes in turn": (1.0, 0.0, 1e17, 1e-40, 0.0, 1e-12, 1.0),
 }
 OVERFLOW = "a product of large numbers leaves float32, which ends at 3e38; divide before squaring"
+CANCELLED = (
+    "a difference that is 0 but for rounding gets below 0 under a root, as in v - m * m; limit it "
+    "with np.maximum(..., 0)"
+)
+CONSTANT_STEPS = 1500  # until averages with a factor of 0.99 differ by rounding only
 DIVIDED = "something is divided by 0, or by a square that is too small for float32; add an eps"
 
 SLOPE_STEPS = 30
@@ -34,13 +36,13 @@ DRAWS = 8
 
 BOWL_STEPS = 2000
 BOWL_START = 0.05
-BOWL_BAR = 0.25
+BOWL_BAR = 0.9  # with a small rate a rule may be slow, and read the digits all the same
 DIGITS_BAR = 0.6
 
 
 @check("optimizer")
 def extreme_inputs(rule: Optimizer) -> None:
-    """Gradients from 0 to huge give finite directions."""
+    """Gradients of any size give finite directions."""
     for piece in pieces(rule):
         course = Course.random(piece.shape)
         w, normal = course.weights[0], course.weights[1]
@@ -57,6 +59,10 @@ def extreme_inputs(rule: Optimizer) -> None:
             found = walk.step(w, mixed.astype(np.float32))
             where = f"in step {t} on {piece}, with gradients of all sizes beside each other"
             expect_finite("the direction", found, where)
+        where = f"on {piece}, with a gradient that stays the same for {CONSTANT_STEPS} steps"
+        walk = Walk(rule, piece, w)
+        for _ in range(CONSTANT_STEPS):
+            expect_finite("the direction", walk.step(w, normal), where, CANCELLED)
         for rate in (rule.lr, 0.0, rule.lr):
             found = walk.step(w, normal, lr=rate)
             expect_finite(
@@ -65,30 +71,6 @@ def extreme_inputs(rule: Optimizer) -> None:
                 f"on {piece}, in a step of learning rate {rate:g}" + " after one of 0" * (rate > 0),
                 "something is divided by `step.lr`, which schedules bring down to 0",
             )
-
-
-@check("optimizer")
-def search_ranges(rule: Optimizer) -> None:
-    """The ends of its ranges give finite directions."""
-    for hyperparameter in type(rule).hyperparameters().values():
-        domain = hyperparameter.search
-        values: tuple[Any, ...] = ()
-        if isinstance(domain, Choices):
-            values = domain.values
-        elif isinstance(domain, Interval):
-            values = (domain.at(0.0), domain.at(1.0))
-        for value in values:
-            changed: dict[str, Any] = {hyperparameter.name: value}
-            other = dataclasses.replace(rule, **changed)
-            for piece in pieces(rule):
-                found = Course.random(piece.shape).directions(other, piece)
-                expect_finite(
-                    "every direction",
-                    found,
-                    f"with {hyperparameter.name} = {show(value)}, an end of its search range",
-                    "the formula does not stand this value (1 - beta is 0 at beta = 1); move the "
-                    "end of the range",
-                )
 
 
 @check("optimizer")
@@ -144,40 +126,6 @@ def _cosine(one: Array, other: Array) -> float:
 
 
 @check("optimizer")
-def learning_rate(rule: Optimizer) -> None:
-    """The learning rate counts once."""
-    faster = _faster(rule)
-    if faster is None:
-        return
-    for piece in pieces(rule):
-        # At one place: how far a rule has come may say something about its rate.
-        slow, fast = (
-            np.abs(Course.random(piece.shape, 3).at_one_place().directions(r, piece)).max()
-            for r in (rule, faster)
-        )
-        times = faster.lr / rule.lr
-        ratio = (fast / slow) ** (1 if times > 1 else -1) if slow and fast else 1.0
-        if ratio > 4:
-            raise CheckFailure(
-                expected="directions that do not grow with the learning rate: the trainer "
-                "multiplies them with it",
-                found=f"directions {ratio:.3g} times as long at 10 times the rate, on {piece}; a "
-                f"step would be {10 * ratio:.3g} times as long",
-                likely="`self.lr` or `step.lr` is multiplied into the direction; leave it out",
-            )
-
-
-def _faster(rule: Optimizer) -> Optimizer | None:
-    """The rule at 10 times the rate, or at a tenth of it, as its limits have it."""
-    for factor in (10, 0.1) if rule.lr else ():
-        try:
-            return dataclasses.replace(rule, lr=rule.lr * factor)
-        except HyperparameterError:
-            continue
-    return None
-
-
-@check("optimizer")
 def quadratic(rule: Optimizer) -> str:
     """It comes down a stretched bowl."""
     shapes = pieces(rule) if rule.scope == "tensor" else (Piece((40,)),)
@@ -185,21 +133,27 @@ def quadratic(rule: Optimizer) -> str:
     told = f"{worst:.2g} of the way left"
     if worst < BOWL_BAR:
         return told
-    if worst >= 1:
-        raise CheckFailure(
-            expected=f"less than {BOWL_BAR:g} of the distance to the bottom is left after "
-            f"{BOWL_STEPS} steps",
-            found="it diverges" if not math.isfinite(worst) else f"{worst:.3g} times as far away",
-            likely=f"the default rate (lr = {show(rule.lr)}) is too large for this rule, or a part "
-            "of the formula has the wrong sign",
-        )
+    if not math.isfinite(worst):
+        told = "it diverges"
+    elif worst >= 1:
+        told = f"{worst:.3g} times as far away"
     raise CheckFailure(
         expected=f"less than {BOWL_BAR:g} of the distance to the bottom is left after "
         f"{BOWL_STEPS} steps",
         found=told,
-        likely=f"the default rate (lr = {show(rule.lr)}) is too small for this rule, or it goes "
-        "to and fro",
+        likely=_turned(rule)
+        or f"the default rate (lr = {show(rule.lr)}) is too {'large' if worst >= 1 else 'small'} "
+        "for this rule, or it goes to and fro",
     )
+
+
+def _turned(rule: Optimizer) -> str | None:
+    """The mistake, if it is that the rule does not go downhill."""
+    try:
+        sign(rule)
+    except CheckFailure as failure:
+        return failure.likely
+    return None
 
 
 def _descent(rule: Optimizer, piece: Piece) -> float:

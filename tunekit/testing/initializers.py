@@ -21,7 +21,7 @@ def _drawn(initializer: Initializer, fan_in: int, fan_out: int, gain: float, see
 
 @check("initializer")
 def shape_and_dtype(initializer: Initializer) -> None:
-    """It draws a float64 matrix of shape ``(fan_in, fan_out)``."""
+    """It draws float64, shape `(fan_in, fan_out)`."""
     for shape in SHAPES:
         expect_array(
             f"what draw returned for fan_in = {shape[0]} and fan_out = {shape[1]}",
@@ -76,6 +76,6 @@ def scale(initializer: Initializer) -> str:
 
 @check("initializer")
 def trains(initializer: Initializer) -> str:
-    """A network that starts from its weights trains to the end."""
+    """A small network trains with it (a smoke test)."""
     run = trained("regression", initializer=initializer)
     return f"r2 {run.score:.2f} on a small problem, a constant prediction 0.00"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from itertools import product
 
 import numpy as np
 
@@ -32,12 +33,15 @@ TASKS: dict[str, Task] = {
 }
 """What each form of the targets is for."""
 FARTHEST = 1e4
+REACHES = (1, 5)
+"""What the outputs, up to 4, are multiplied with to see gradients near 0 and far away. Beyond 20,
+formulas may limit an exponent and leave the gradient as it is."""
 DESCENTS = 400  # steps from a random output towards the target
 
 
 @check("loss")
 def tasks(loss: Loss) -> None:
-    """Its tasks are those that the form of its targets is for."""
+    """Its tasks fit the form of its targets."""
     task = TASKS[loss.targets]
     if set(loss.tasks) != {task}:
         raise CheckFailure(
@@ -50,7 +54,7 @@ def tasks(loss: Loss) -> None:
 
 @check("loss")
 def shape_and_dtype(loss: Loss) -> None:
-    """The value is a number, the gradient like the output, in float32 and float64."""
+    """A number, and a gradient like the output."""
     for dtype in (np.float64, np.float32):
         whole = Batch.of(loss, dtype=dtype)
         for batch in (whole, whole.rows(slice(0, 1))):
@@ -70,7 +74,7 @@ def shape_and_dtype(loss: Loss) -> None:
 
 @check("loss")
 def inputs_not_modified(loss: Loss) -> None:
-    """It does not write into the output, the targets and the weights."""
+    """It does not write into its arguments."""
     batch = Batch.of(loss)
     expect_untouched(
         "value_and_gradient",
@@ -90,7 +94,7 @@ def inputs_not_modified(loss: Loss) -> None:
 
 @check("loss")
 def deterministic(loss: Loss) -> None:
-    """The same batch gives the same, whatever came before."""
+    """The same batch gives the same, always."""
     batch, other = Batch.of(loss), Batch.of(loss, seed=12)
     expect_repeatable(
         "value_and_gradient", lambda: batch.found(loss, None), lambda: other.found(loss, None)
@@ -104,9 +108,13 @@ def deterministic(loss: Loss) -> None:
 
 @check("loss")
 def gradient(loss: Loss) -> str | None:
-    """The gradient is that of the value, with and without weights, for hard and soft targets."""
-    for soft in (False, True):
-        batch = Batch.of(loss, soft=soft)
+    """Its gradient is that of its value.
+
+    For hard and soft targets, with and without weights, for outputs near and far away.
+    """
+    for soft, reach in product((False, True), REACHES):
+        near = Batch.of(loss, soft=soft)
+        batch = near.at(near.output * reach)
         if not repeats(partial(batch.gradient, loss)):
             return UNREPEATABLE
         for weight in (None, batch.weight):
@@ -143,7 +151,7 @@ def _summed(found: Array, differences: Differences) -> str | None:
 
 @check("loss")
 def mean_over_rows(loss: Loss) -> str | None:
-    """The value is a mean: with every row twice it stays, and each row's gradient is halved."""
+    """It is a mean over the rows, not a sum."""
     batch = Batch.of(loss)
     if not repeats(partial(batch.gradient, loss)):
         return UNREPEATABLE
@@ -169,7 +177,7 @@ def mean_over_rows(loss: Loss) -> str | None:
 
 @check("loss")
 def weights(loss: Loss) -> str | None:
-    """Weights make it the weighted mean of the rows' own losses."""
+    """With weights it is the weighted mean."""
     batch = Batch.of(loss)
     if not repeats(partial(batch.gradient, loss)):
         return UNREPEATABLE
@@ -204,18 +212,9 @@ def weights(loss: Loss) -> str | None:
 
 @check("loss")
 def right_answer(loss: Loss) -> None:
-    """Going downhill on the outputs leads to predictions that are the targets."""
+    """Downhill, predictions become the targets."""
     batch = Batch.of(loss)
-    output, size = batch.output, 8.0
-    value, slope = batch.value(loss), batch.gradient(loss)
-    for _ in range(DESCENTS):
-        # Every row on its own: without the rows' share the steps would be too short.
-        moved = batch.at(output - size * slope)
-        below = moved.value(loss)
-        if below < value:
-            output, value, slope, size = moved.output, below, moved.gradient(loss), size * 1.5
-        else:
-            size /= 2
+    output = _downhill(loss, batch)
     before = _columns(loss, batch.output) - batch.target
     after = _columns(loss, output) - batch.target
     far, near = float(np.abs(before).mean()), float(np.abs(after).mean())
@@ -236,6 +235,20 @@ def right_answer(loss: Loss) -> None:
         )
 
 
+def _downhill(loss: Loss, batch: Batch) -> Array:
+    """Where every output comes to that goes downhill in steps of its own length.
+
+    At a kink, as that of a quantile, one length for all would make them go to and fro.
+    """
+    output, sizes = batch.output, np.ones_like(batch.output)
+    last = np.zeros_like(output)
+    for _ in range(DESCENTS):
+        sign = np.nan_to_num(np.sign(batch.at(output).gradient(loss)))
+        sizes = np.clip(sizes * np.choose((1 + sign * last).astype(int), (0.5, 1, 1.2)), 0, 8)
+        output, last = output - sizes * sign, sign
+    return output
+
+
 def _columns(loss: Loss, output: Array) -> Array:
     """Predictions in the targets' own columns: of two classes with one output, the second."""
     prediction = np.asarray(loss.predict(output.copy()))
@@ -244,7 +257,7 @@ def _columns(loss: Loss, output: Array) -> Array:
 
 @check("loss")
 def predictions(loss: Loss) -> None:
-    """What it predicts has the right shape and dtype; probabilities are some."""
+    """Predictions have the right form and range."""
     for dtype in (np.float64, np.float32):
         batch = Batch.of(loss, dtype=dtype)
         columns = 2 if loss.targets == "binary" else batch.output.shape[1]
@@ -280,7 +293,7 @@ def predictions(loss: Loss) -> None:
 
 @check("loss")
 def extreme_inputs(loss: Loss) -> None:
-    """Values, gradients and predictions stay finite for outputs up to 10,000."""
+    """Everything is finite for outputs up to 10,000."""
     for dtype in (np.float32, np.float64):
         batch = Batch.of(loss, soft=True, dtype=dtype)
         for size in (50.0, 100.0, FARTHEST):
@@ -295,7 +308,7 @@ def extreme_inputs(loss: Loss) -> None:
 
 @check("loss")
 def learns(loss: Loss) -> str:
-    """A network learns a small problem with it, for each of its tasks."""
+    """A small network learns with it (a smoke test)."""
     told = []
     for task in loss.tasks:
         run = trained(task, targets=loss.targets, loss=loss, epochs=30)

@@ -12,10 +12,6 @@ from tunekit.components import Array, Progress, Regularizer
 from tunekit.nn.memory import Memory
 from tunekit.nn.update import acting
 
-MOMENTS = (
-    *("on_batch", "on_targets", "on_hidden", "on_gradient", "noise"),
-    *("penalty", "decay", "on_weights", "on_step", "evaluation_weights"),
-)
 STEPS, EPOCHS = 20, 5
 
 

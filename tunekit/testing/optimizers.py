@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from tunekit.components import Array, Optimizer
-from tunekit.testing.arguments import expect_array, shared_generators
-from tunekit.testing.check import CheckFailure, check
-from tunekit.testing.walk import (
+from tunekit.testing.arguments import (
     UNREPEATABLE,
-    Course,
-    Piece,
-    Walk,
-    first_difference,
-    is_repeatable,
-    pieces,
+    expect_array,
+    expect_same,
+    repeats,
+    shared_generators,
 )
+from tunekit.testing.check import CheckFailure, check
+from tunekit.testing.walk import Course, Piece, Walk, first_difference, pieces
 
 CUTS = ((0, 30, 60), (0, 1, 2, 9, 40, 60), (0, 59, 60))
 ROUNDING = 1e-6  # the formulas are computed in float64
@@ -65,23 +64,13 @@ def inputs_not_modified(rule: Optimizer) -> None:
             shown_w, shown_g = w.copy(), g.copy()
             walk.answer(shown_w, shown_g)
             when = f"in step {t} on {piece}"
-            _expect_same("g", shown_g, g, when, OWN_GRADIENT)
-            _expect_same("w", shown_w, w, when, OWN_PARAMETERS)
+            expect_same(f"`g` is left as it is {when}", "g", shown_g, g, OWN_GRADIENT)
+            expect_same(f"`w` is left as it is {when}", "w", shown_w, w, OWN_PARAMETERS)
             walk.memory.keep()
         w = course.weights[0].copy()
         rule.initial_state(w)
-        _expect_same("w", w, course.weights[0], "in `initial_state`", OWN_PARAMETERS)
-
-
-def _expect_same(name: str, found: Array, before: Array, when: str, likely: str) -> None:
-    if found.tobytes() != before.tobytes():
-        i = np.argwhere(found != before)[0]
-        raise CheckFailure(
-            expected=f"`{name}` is left as it is",
-            found=f"{name}[{', '.join(map(str, i))}] was {before[tuple(i)]:.6g} and is "
-            f"{found[tuple(i)]:.6g} afterwards, {when}",
-            likely=likely,
-        )
+        expected = "`w` is left as it is in `initial_state`"
+        expect_same(expected, "w", w, course.weights[0], OWN_PARAMETERS)
 
 
 @check("optimizer")
@@ -93,7 +82,7 @@ def inputs_not_kept(rule: Optimizer) -> str | None:
         t = first_difference(fresh, reused)
         if t is None:
             continue
-        if not is_repeatable(rule, piece, course, fresh):
+        if not repeats(partial(course.directions, rule, piece), before=fresh):
             return UNREPEATABLE
         raise CheckFailure(
             expected="the same directions when `w` and `g` come in the same two arrays every time, "
@@ -204,7 +193,7 @@ def blocks(rule: Optimizer) -> str | None:
         apart = ~(gap <= ROUNDING * np.abs(whole).max(axis=1))
         if not apart.any():
             continue
-        if not is_repeatable(rule, piece, course, whole):
+        if not repeats(partial(course.directions, rule, piece), before=whole):
             return UNREPEATABLE
         t = int(apart.argmax())
         share = gap[t] / np.abs(whole[t]).max()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from tunekit.testing.check import Subject, checks_for, refuse_unknown
+from tunekit.components import Component
+from tunekit.testing.check import Subject, checks_for, made, refuse_unknown
 
 if TYPE_CHECKING:
     import pytest
 
 
 def parametrize_with_checks(
-    *components: Subject, expected_failures: Mapping[str, str] | None = None
+    *components: Subject,
+    expected_failures: Mapping[str, str] | Callable[[Component], Mapping[str, str]] | None = None,
 ) -> pytest.MarkDecorator:
     """Parametrise a test over components and all their checks.
 
@@ -22,17 +24,22 @@ def parametrize_with_checks(
 
     Args:
         components: Components, or classes to check at their defaults.
-        expected_failures: The reasons for failures that are known, by the check's name. Such a
-            test is marked as an expected failure, and fails when the check passes.
+        expected_failures: The reasons for failures that are known, by the check's name; or a
+            function of a component that gives them, where components differ in them. Such a test
+            is marked as an expected failure, and fails when the check passes.
 
     Raises:
-        ValueError: A failure is expected of a check that there is not.
+        TypeError: One is no component, or a class that cannot be made at its defaults.
+        ValueError: There are no components, or a failure is expected of a check that there is not.
     """
     import pytest
 
-    reasons = expected_failures or {}
+    if not components:
+        raise ValueError("there are no components to check; name one or more")
     cases = [(component, check) for component in components for check in checks_for(component)]
-    refuse_unknown(reasons, tuple(check for _, check in cases))
+    if not callable(expected_failures):
+        refuse_unknown(expected_failures or {}, tuple(check for _, check in cases))
+    reasons = {component: _reasons(component, expected_failures) for component in components}
     return pytest.mark.parametrize(
         ("component", "check"),
         [
@@ -40,13 +47,24 @@ def parametrize_with_checks(
                 component,
                 check,
                 id=f"{_title(component)}-{check.name}",
-                marks=[pytest.mark.xfail(reason=reasons[check.name], strict=True)]
-                if check.name in reasons
+                marks=[pytest.mark.xfail(reason=reasons[component][check.name], strict=True)]
+                if check.name in reasons[component]
                 else [],
             )
             for component, check in cases
         ],
     )
+
+
+def _reasons(
+    component: Subject,
+    expected: Mapping[str, str] | Callable[[Component], Mapping[str, str]] | None,
+) -> Mapping[str, str]:
+    if not callable(expected):
+        return expected or {}
+    reasons = expected(made(component))
+    refuse_unknown(reasons, checks_for(component))
+    return reasons
 
 
 def _title(component: Subject) -> str:

@@ -11,8 +11,6 @@ from tunekit.components import Array, Optimizer, Step
 from tunekit.nn.memory import Memory
 from tunekit.testing.check import CheckFailure
 
-UNREPEATABLE = "not judged, because two equal runs already differ"
-
 
 @dataclass(frozen=True)
 class Piece:
@@ -22,7 +20,8 @@ class Piece:
         shape: Of one matrix or vector.
         layer: With the tensor scope, its layer.
         is_output: With the tensor scope, whether that is the output layer.
-        role: With the tensor scope, ``"weights"`` or ``"biases"``; ``"all"`` otherwise.
+        role: With the tensor scope, ``"weights"``, ``"biases"`` or ``"others"``; ``"all"``
+            otherwise.
     """
 
     shape: tuple[int, ...]
@@ -33,7 +32,8 @@ class Piece:
     def __str__(self) -> str:
         name = " x ".join(map(str, self.shape))
         if len(self.shape) == 1:
-            return f"a vector of {name} {'parameters' if self.layer is None else 'biases'}"
+            kind = {"all": "parameters", "others": "gains"}.get(self.role, self.role)
+            return f"a vector of {name} {kind}"
         return f"a {name} weight matrix{' of the output layer' if self.is_output else ''}"
 
 
@@ -43,6 +43,7 @@ TENSORS = (
     Piece((4, 9), 1, False, "weights"),
     Piece((9, 5), 2, True, "weights"),
     Piece((4,), 0, False, "biases"),
+    Piece((5,), 0, False, "others"),
 )
 
 
@@ -116,6 +117,18 @@ class Course:
     def __iter__(self) -> Iterator[tuple[Array, Array]]:
         return zip(self.weights, self.gradients, strict=True)
 
+    @classmethod
+    def constant(cls, shape: tuple[int, ...], steps: int) -> Course:
+        """The same parameters and the same gradient in every step."""
+        [(w, g)] = cls.random(shape, 1)
+        return cls((w,) * steps, (g,) * steps)
+
+    @classmethod
+    def still(cls, shape: tuple[int, ...], steps: int) -> Course:
+        """The same parameters in every step, and gradients of 0."""
+        [(w, g)] = cls.random(shape, 1)
+        return cls((w,) * steps, (g * 0,) * steps)
+
     def at_one_place(self) -> Course:
         """The same gradients, all met at the first parameters."""
         return Course(self.weights[:1] * len(self.weights), self.gradients)
@@ -138,8 +151,3 @@ def first_difference(one: Array, other: Array) -> int | None:
         if a.tobytes() != b.tobytes():
             return t
     return None
-
-
-def is_repeatable(rule: Optimizer, piece: Piece, course: Course, first: Array) -> bool:
-    """Whether a rule still answers as it did at first; if not, comparisons say nothing else."""
-    return first_difference(course.directions(rule, piece), first) is None

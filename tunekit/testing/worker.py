@@ -17,9 +17,9 @@ from tunekit.records import Problem
 from tunekit.search.engines import Answer, Pool
 from tunekit.search.units import Bench, Failure, Unit, Workshop
 from tunekit.space import Scalar
+from tunekit.testing.arguments import UNREPEATABLE
 from tunekit.testing.check import CheckFailure, check
 from tunekit.testing.problems import LOSSES, METRICS, problem
-from tunekit.testing.walk import UNREPEATABLE
 
 USUAL: dict[str, Scalar] = {
     "optimizer": "adam",
@@ -40,16 +40,8 @@ TRAINS_THERE = "a worker process that trains with it to the same bits as this pr
 @check()
 def worker(component: Component) -> str | None:
     """A worker trains with it to the same bits."""
-    try:
-        registry = _registry_with(type(component))
-        plugins = Packed.of(registry)
-    except TunekitError as error:
-        raise CheckFailure(
-            expected="a class that can be found by its name, also in a worker process",
-            found=error.message,
-            likely="the class refers to something that only this process has, such as an open "
-            "file or a lock; in a plugin file of its own it would travel as text",
-        ) from error
+    registry = _registry_with(type(component))
+    plugins = _packed(registry)
     workshop = Workshop(_folder(*_target(component)), plugins, _metric(component), 0)
     unit = Unit(_configuration(component), fold=0, seed_key=(0,), until=1)
     bench = Bench(workshop, registry, open_saved(workshop.data))
@@ -122,16 +114,45 @@ def _close_pools() -> None:
 
 
 def _registry_with(cls: type[Component]) -> Registry:
-    """All components that are there, and the one in question under its name.
+    """Components among which the one in question is found by its name.
 
     Raises:
-        PluginError: It cannot be registered.
+        CheckFailure: It cannot be registered.
     """
-    registry = load()
-    if cls.name in registry.names(cls.kind) and registry.find(KINDS[cls.kind], cls.name) is cls:
-        return registry
+    installed = load()
+    names = installed.names(cls.kind)
+    if cls.name in names and installed.find(KINDS[cls.kind], cls.name) is cls:
+        return installed
     file = _plugin_file(cls)
-    return load([file]) if file is not None else load(objects=[cls])
+    try:
+        # Without what is installed: that may be an older copy of the same.
+        if file is not None:
+            return load([file], entry_points=False)
+        return load(objects=[cls], entry_points=False)
+    except TunekitError as error:
+        raise CheckFailure(
+            expected=f"a {cls.kind} that can be found by its name",
+            found=error.message,
+            likely="the `name` of the class, or what else its file brings: a study would not "
+            "take it",
+        ) from error
+
+
+def _packed(registry: Registry) -> Packed:
+    """What a worker loads.
+
+    Raises:
+        CheckFailure: It cannot be sent there.
+    """
+    try:
+        return Packed.of(registry)
+    except TunekitError as error:
+        raise CheckFailure(
+            expected="a class that can be sent to a worker process",
+            found=error.message,
+            likely="the class refers to something that only this process has, such as an open "
+            "file or a lock; in a plugin file of its own it would travel as text",
+        ) from error
 
 
 def _plugin_file(cls: type[Component]) -> PluginFile | None:
