@@ -229,6 +229,7 @@ MISTAKES: dict[str, tuple[type[Activation], dict[str, Any], set[str], str]] = {
     "tiny values and a gain of 1": (
         Tanh,
         {
+            "gain": 1.0,
             "forward": lambda self, z: 0.01 * np.tanh(z),
             "backward": lambda self, da, z, a: da * (0.01 - 100 * a * a),
         },

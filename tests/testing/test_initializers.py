@@ -54,7 +54,7 @@ MISTAKES: dict[str, tuple[Any, set[str], str]] = {
     "float32": (
         lambda self, rng, fan_in, fan_out, gain: rng.random((fan_in, fan_out), np.float32) * 0.1,
         {"shape_and_dtype"},
-        "float64",
+        "an `astype`",
     ),
     "the shared generator": (
         lambda self, rng, fan_in, fan_out, gain: np.random.normal(  # noqa: NPY002

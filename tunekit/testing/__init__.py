@@ -42,6 +42,7 @@ for _module in (
     "penalties",
     "hidden",
     "losses",
+    "ranges",
     "metrics",
     "datasets",
     "worker",

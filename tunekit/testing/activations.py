@@ -27,7 +27,7 @@ SHAPES = ((1, 1), (1, 5), (7, 1), (6, 4))
 FARTHEST = 1e4
 REACHES = (1, 6)
 """What the inputs, up to 16, are multiplied with to see derivatives near 0 and far away."""
-MOST_GAIN = 10.0
+MOST_GAIN = 3.0
 
 
 def is_learned(f: Activation) -> bool:
@@ -271,7 +271,9 @@ def gain(f: Activation) -> str:
         raise CheckFailure(
             expected="`gain` is a number above 0",
             found=f"{declared!r}",
-            likely="a method where a value or a property is meant",
+            likely="a method where a value or a property is meant"
+            if callable(declared)
+            else "it is the factor of a standard deviation",
         )
     if moment == 0:
         raise CheckFailure(
@@ -284,7 +286,9 @@ def gain(f: Activation) -> str:
         raise CheckFailure(
             expected=f"`gain` not far from {keeps:.4g}, which keeps the mean square of normal z",
             found=f"{declared:g}: each layer multiplies a signal by {declared / keeps:.3g}",
-            likely="`gain` is left at 1, though the values are much smaller or larger than z",
+            likely="`gain` is left at 1, though the values are much smaller or larger than z"
+            if declared == 1
+            else "`gain` is 1 / sqrt(mean of f(z)**2) for normal z",
         )
     return f"{declared:.4g}; {keeps:.4g} keeps the mean square of normal pre-activations"
 

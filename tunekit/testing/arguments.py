@@ -46,7 +46,8 @@ def expect_array(what: str, found: Any, like: Array, likely: str = "") -> None:
             likely=likely or "a sum over an axis, or a broadcast, that should not be there",
         )
     if found.dtype != like.dtype:
-        raise CheckFailure(expected=expected, found=f"dtype {found.dtype}", likely=FLOAT64_LEAK)
+        leak = FLOAT64_LEAK if found.dtype == np.float64 else "an `astype`, or whole numbers"
+        raise CheckFailure(expected=expected, found=f"dtype {found.dtype}", likely=leak)
 
 
 def described(found: object) -> str:

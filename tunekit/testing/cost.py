@@ -13,7 +13,7 @@ SIZE = 64  # of a usual weight matrix
 STEPS = 20
 ROUNDS = 60
 PATIENCE = 0.3  # seconds
-BAR = 1000.0
+BAR = 100.0
 
 
 @check("optimizer")

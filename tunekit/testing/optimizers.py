@@ -13,6 +13,7 @@ from tunekit.components import Array, Optimizer
 from tunekit.testing.arguments import (
     UNREPEATABLE,
     expect_array,
+    expect_finite,
     expect_same,
     repeats,
     shared_generators,
@@ -184,6 +185,7 @@ def blocks(rule: Optimizer) -> str | None:
     piece = Piece((60,))
     course = Course.random(piece.shape, dtype="float64")
     whole = course.directions(rule, piece)
+    expect_finite("every direction", whole, f"on {piece}")
     for cuts in CUTS:
         parts = [
             course.part(start, stop).directions(rule, Piece((stop - start,)))
