@@ -61,16 +61,16 @@ def place(error: BaseException, within: Sequence[str] = ()) -> Place | None:
 
     Args:
         error: The exception.
-        within: Files and folders to look at first.
+        within: The files and folders to look in, if it is known whose code it is.
     """
     if isinstance(error, SyntaxError) and error.filename:
         return Place(error.filename, error.lineno or 1)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_ours(frame)]
-    own = [frame for frame in frames if frame.filename.startswith(tuple(within))]
+    if within:
+        frames = [frame for frame in frames if frame.filename.startswith(tuple(within))]
     if not frames:
         return None
-    last = (own or frames)[-1]
-    return Place(last.filename, last.lineno or 1)
+    return Place(frames[-1].filename, frames[-1].lineno or 1)
 
 
 def _is_ours(frame: traceback.FrameSummary) -> bool:

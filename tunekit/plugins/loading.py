@@ -162,7 +162,8 @@ def _load_installed(registry: Registry, disabled: set[str]) -> None:
             # Somebody else's broken package must not take the command down.
             if is_request(error):
                 raise
-            at = place(error, _code_of(entry_point))
+            code = _code_of(entry_point)
+            at = place(error, code) if code else None
             reason = told(error) + _too_new(entry_point.dist)
             registry.left_out.append(LeftOut(owner, reason, at))
 
