@@ -44,10 +44,11 @@ bench: $(BENCH_STAMP)  ## time a training step beside PyTorch, scikit-learn and 
 	$(BIN)/python tests/benchmarks/engine.py
 	$(BIN)/python tests/benchmarks/search_vs_sklearn.py
 
-proof: $(DEV_STAMP)  ## print how right gradients, components and diagnoses are
+proof: $(DEV_STAMP)  ## print how right gradients, components and diagnoses are, and which mistakes are caught
 	$(BIN)/python -m tests.benchmarks.gradients
 	$(BIN)/python -m tests.benchmarks.parity
 	$(BIN)/python -m tests.benchmarks.diagnosis
+	$(BIN)/python -m tests.benchmarks.mistakes
 
 install: $(DEV_STAMP)  ## make .venv with the development tools
 
