@@ -312,7 +312,14 @@ class TestDisabling:
 
 
 @pytest.mark.parametrize(
-    ("name", "is_told"), [("adm", False), ("sdg", False), ("adamixed", True), ("walk_far", True)]
+    ("name", "is_told"),
+    [
+        ("adm", False),
+        ("sdg", False),
+        ("rmspropp", False),
+        ("adamixed", True),
+        ("walk_far", True),
+    ],
 )
 def test_a_name_that_is_no_slip_may_be_that_of_a_plugin(name: str, is_told: bool) -> None:
     with pytest.raises(UnknownNameError) as caught:

@@ -24,6 +24,7 @@ logger = logging.getLogger("tunekit")
 C = TypeVar("C", bound=Component)
 Key = tuple[str, str]
 """A kind and a name."""
+SHORT = 5  # letters of a name in which a slip changes a large part
 
 
 @dataclass
@@ -211,7 +212,8 @@ class Registry:
 
     def _is_slip(self, kind: str, name: str) -> bool:
         """Whether a name differs by a slip of the finger from one that is there."""
-        near = difflib.get_close_matches(name.lower(), self.names(kind), n=1, cutoff=0.6)
+        cutoff = 0.6 if len(name) < SHORT else 0.8
+        near = difflib.get_close_matches(name.lower(), self.names(kind), n=1, cutoff=cutoff)
         return bool(near) and abs(len(near[0]) - len(name)) <= 1
 
     def _plugin_name(self, owner: Owner) -> str:

@@ -200,6 +200,8 @@ def _failure(error: BaseException, component: Component) -> CheckFailure:
     likely = "a slip in the formula, or arguments that it does not stand; training brings them, too"
     if isinstance(error, KeyError) and isinstance(component, (Optimizer, Regularizer)):
         likely = "a name that is not in the state; `slots` declares what is in it at first"
+    if isinstance(error, NameError):
+        likely = "a slip of the pen, or a missing import, such as `import numpy as np`"
     return CheckFailure(
         expected="a result", found=told(error) + (f" ({at})" if at else ""), likely=likely
     )

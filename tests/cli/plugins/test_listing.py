@@ -196,6 +196,9 @@ def test_who_observes_is_named_with_the_hooks(tunekit: Command, watch: Path) -> 
     assert as_json(tunekit("plugins", "--json"))["observers"] == []
 
 
+ALL = "lists all that there are; a plugin file is named with --plugin FILE."
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
@@ -203,8 +206,8 @@ def test_who_observes_is_named_with_the_hooks(tunekit: Command, watch: Path) -> 
         ("optimizerz", "Did you mean 'optimizers'?"),
         ("optimizer.lyon", "Did you mean 'lion'?"),
         ("optimiser.lion", "Did you mean 'optimizer.lion'?"),
-        ("qqqq", "tunekit plugins lists all that there are."),
-        ("optimizer.qqqq", "tunekit plugins optimizer lists all that there are."),
+        ("qqqq", f"tunekit plugins {ALL}"),
+        ("optimizer.qqqq", f"tunekit plugins optimizer {ALL}"),
     ],
 )
 def test_an_unknown_name_is_led_to_a_known_one(name: str, hint: str, tunekit: Command) -> None:

@@ -233,6 +233,13 @@ def test_a_loss_that_still_falls_where_little_is_left_is_no_fault() -> None:
     assert verdict(sound(train_loss=nearly, val_loss=nearly)) == "healthy"
 
 
+def test_a_loss_that_falls_again_after_it_rose_had_no_small_rate() -> None:
+    # Adam at a rate of 0.1 on digits.
+    validation = [2.81, 0.94, 0.90, 1.42, 2.56, 1.87, 2.09, 3.33, 3.39, 2.26, 2.08]
+    training = [NAN, 1.2, 0.9, 0.8, 0.9, 0.8, 0.8, 0.9, 0.8, 0.7, 0.7]
+    assert verdict(sound(train_loss=training, val_loss=validation)) != "rate_too_small"
+
+
 def test_a_loss_that_wavers_downwards_has_arrived() -> None:
     wavering = [1.0, *[0.99, 1.01] * 9, 0.99, 0.985]
     assert verdict(sound(train_loss=wavering, val_loss=wavering)) == "healthy"

@@ -73,7 +73,7 @@ def _hint(registry: Registry, name: str, known: list[Key]) -> str:
         hint = suggestion(name, map(".".join, known))
     if not hint.startswith("Did you mean"):
         listing = f"tunekit plugins {kind}" if kind in KINDS else "tunekit plugins"
-        hint = f"{listing} lists all that there are."
+        hint = f"{listing} lists all that there are; a plugin file is named with --plugin FILE."
     absent = [f"Left out was {left_out}." for left_out in registry.left_out]
     absent += [f"Disabled is {owner.in_full}." for owner in registry.disabled]
     return " ".join([hint, *absent])

@@ -53,6 +53,7 @@ A steady fall brings 0.25 there, an exponential one over two of its time constan
 STEADY = 0.75
 """More than this share of the epochs of that quarter lower a loss that still falls."""
 SLOW = 0.4
+NEAR = 0.02  # of the scale: as good as the lowest loss
 """A rate that was too small leaves at least this loss, in constant losses."""
 MEMORIZED = 0.4
 """Gap between validation and training loss, in constant losses, of a network that overfits.
@@ -228,7 +229,9 @@ def _rate_too_small(history: History) -> Diagnosis | None:
     fall, whole = quarter[0] - quarter[-1], loss[0] - loss[-1]
     is_falling = fall > FALLING * min(whole, history.scale) and fall > 0
     is_steady = (np.diff(quarter) < 0).mean() > STEADY
-    if not (is_falling and is_steady and loss[-1] > SLOW * history.scale):
+    # A loss that was lower before is on its way back from where too long steps have led.
+    is_lowest = loss[-1] - finite(loss).min() < NEAR * history.scale
+    if not (is_falling and is_steady and is_lowest and loss[-1] > SLOW * history.scale):
         return None
     begin, end = (history.loss_as_recorded(level) for level in (loss[0], loss[-1]))
     return Diagnosis(
