@@ -14,12 +14,17 @@ def _browser() -> bool:
     return all(shutil.which(program) for program in ("chromium", "chromedriver"))
 
 
+def _shells() -> bool:
+    return all(shutil.which(shell) for shell in ("zsh", "fish"))
+
+
 def _torch() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
 COMPONENTS: dict[str, tuple[Callable[[], bool], str]] = {
     "browser": (_browser, "needs chromium and chromedriver"),
+    "shells": (_shells, "needs zsh and fish"),
     "torch": (_torch, "needs PyTorch"),
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -171,15 +170,13 @@ def test_installing_writes_the_script_where_the_shell_reads_it(
         ["bash", "-c", "tunekit --install-completion; echo $?"],
         env=environment, cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    if "is not supported" in done.stdout:
-        pytest.skip("the shell that runs the tests cannot be told")
     assert done.stdout.splitlines()[-1] == "0", done.stderr
     written = (tmp_path / ".bash_completions" / "tunekit.sh").read_text()
     assert "complete -o default -F _tunekit_completion tunekit" in written
     assert (tmp_path / ".bashrc").read_text().startswith("# mine\n\nsource ")
 
 
-@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+@pytest.mark.shells
 def test_zsh_is_given_meanings_that_it_can_read(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -194,7 +191,7 @@ def test_zsh_is_given_meanings_that_it_can_read(
     assert "(from)" in printed
 
 
-@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+@pytest.mark.shells
 def test_fish_offers_components_with_their_meaning(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
