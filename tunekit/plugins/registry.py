@@ -168,7 +168,7 @@ class Registry:
         if self._components.get(key) is cls:
             return  # named twice, as an object and by the plugin that brings it
         if owner in others:
-            raise PluginError(f"it brings two {_plural(cls.kind)} that are called {cls.name!r}")
+            raise PluginError(f"it brings two {plural(cls.kind)} that are called {cls.name!r}")
         # A file or an object is named by the user, so it may replace what comes with tunekit.
         is_named = owner.origin in ("file", "object")
         if others and not (is_named and [other.origin for other in others] == ["tunekit"]):
@@ -193,7 +193,7 @@ class Registry:
             last = next(owner for owner in reversed(owners) if owner.entry_point)
             label = last.entry_point if points.count(last.entry_point) == 1 else last.name
             way_out = f', or disable one: [plugins] disabled = ["{label}"]'
-        several = f"{_number(len(owners))} {_plural(kind)}"
+        several = f"{_number(len(owners))} {plural(kind)}"
         return f"{several} are called {name!r}: {told}; rename one{way_out}"
 
     def who_may_have(self, kind: str, name: str) -> str:
@@ -249,7 +249,8 @@ def _check_class(cls: type[Component]) -> None:
         raise PluginError(f"{cls.__name__} does not define {missing}")
 
 
-def _plural(kind: str) -> str:
+def plural(kind: str) -> str:
+    """Several of a kind."""
     return "losses" if kind == "loss" else f"{kind}s"
 
 

@@ -12,9 +12,10 @@ from rich.text import Text
 from tunekit.cli.pages import ASIDE
 from tunekit.cli.plugins import facts
 from tunekit.cli.plugins.component import described
-from tunekit.cli.plugins.lookup import find, plural
+from tunekit.cli.plugins.lookup import find
 from tunekit.cli.plugins.paper import in_brief
 from tunekit.plugins import BUILTIN, COMPONENT_HOOKS, HOOKS, LeftOut, Owner, Registry
+from tunekit.plugins.registry import plural
 
 NAME = 24
 """Characters for a name and the space after it."""

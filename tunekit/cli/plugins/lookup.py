@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from tunekit.components import KINDS, Component
 from tunekit.errors import UnknownNameError, suggestion
 from tunekit.plugins import PluginFile, Registry, environment_files, load
+from tunekit.plugins.registry import plural
 
 Key = tuple[str, str]
 """A kind and a name."""
@@ -33,11 +34,6 @@ def kinds(name: str | None) -> list[str] | None:
         return list(KINDS)
     found = [kind for kind in KINDS if name in (kind, plural(kind))]
     return found or None
-
-
-def plural(kind: str) -> str:
-    """Several of a kind."""
-    return "losses" if kind == "loss" else f"{kind}s"
 
 
 def components(registry: Registry, name: str) -> list[Key]:
