@@ -147,6 +147,25 @@ class Diagnosis:
 
 
 @dataclass(frozen=True)
+class Span:
+    """A piece of training that one worker did without a pause.
+
+    Attributes:
+        worker: Who did it: the machine's name and the process id.
+        started: Unix time in seconds.
+        finished: Unix time in seconds.
+        fold: Which fold it trained on.
+        epoch: The epoch that it came to.
+    """
+
+    worker: str
+    started: float
+    finished: float
+    fold: int
+    epoch: int
+
+
+@dataclass(frozen=True)
 class FinishedTrial:
     """A trial, whole, as the record keeps it.
 
@@ -167,6 +186,12 @@ class FinishedTrial:
         parameters: Number of trainable parameters, or None if the network was never built.
         provenance: Seeds, digests of data and plugins, versions, BLAS threads.
         diagnosis: What its training suffered from, or None if that was not looked at.
+        measured: Other quantities of the study by name, means over folds: further metrics, those
+            that constraints are about.
+        violation: By how much it breaks the study's constraints: 0 if it keeps them all, else the
+            sum of what each lacks, as a share of its bound.
+        spans: Who trained what when.
+        carried: Its number in the record that it was carried over from, or None.
     """
 
     number: int
@@ -185,6 +210,36 @@ class FinishedTrial:
     parameters: int | None = None
     provenance: Mapping[str, Scalar] = field(default_factory=dict)
     diagnosis: Diagnosis | None = None
+    measured: Mapping[str, float] = field(default_factory=dict)
+    violation: float = 0.0
+    spans: tuple[Span, ...] = ()
+    carried: int | None = None
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a study optimizes.
+
+    Attributes:
+        name: A metric, or ``"parameters"`` or ``"latency"``.
+        larger_is_better: Its direction.
+    """
+
+    name: str
+    larger_is_better: bool
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something about a finished search that a person should know before believing it.
+
+    Attributes:
+        kind: A tag to filter by, such as ``"edge"`` or ``"gap"``.
+        words: One or two sentences, with the figures behind them.
+    """
+
+    kind: str
+    words: str
 
 
 @dataclass(frozen=True)
@@ -244,6 +299,9 @@ class StudyInfo:
         tracking_uri: MLflow's tracking URI (always absolute).
         artifact_root: Where a new local store keeps artifacts, or None for the server's default.
         experiment: MLflow's experiment name.
+        objectives: All that is optimized; the first one is `metric`.
+        constraints: What a trial has to keep to, in words, such as ``"parameters < 50000"``.
+        command: The command that runs this study again.
     """
 
     name: str
@@ -260,6 +318,9 @@ class StudyInfo:
     tracking_uri: str
     artifact_root: str | None
     experiment: str
+    objectives: tuple[Objective, ...] = ()
+    constraints: tuple[str, ...] = ()
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -275,6 +336,9 @@ class StudyResult:
         test: The winner's score on the test split, or None.
         seconds: Wall time of this run of the search.
         training_seconds: Time that workers spent in training during this run.
+        front: With several objectives, the trials that no other one beats in all of them, by the
+            first objective; empty with one objective.
+        remarks: What a person should know before believing it.
     """
 
     status: Literal["finished", "interrupted", "failed"]
@@ -284,6 +348,8 @@ class StudyResult:
     test: TestScore | None = None
     seconds: float = 0.0
     training_seconds: float = 0.0
+    front: tuple[FinishedTrial, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def why_failed(self) -> str:

@@ -18,7 +18,7 @@ from tunekit import Array, Optimizer, State, Step
 from tunekit.data.store import save
 from tunekit.plugins import Packed, load
 from tunekit.search.engines import Pool
-from tunekit.search.run import make_engine
+from tunekit.search.launch import make_engine
 from tunekit.search.setting import Setting
 from tunekit.search.units import Failure, Outcome, Unit, Workshop
 

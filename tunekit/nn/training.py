@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+import time
 
 import numpy as np
 
@@ -53,7 +55,7 @@ def start(recipe: Recipe, fold: Fold, outputs: int, seed: np.random.SeedSequence
     return trainer.run
 
 
-def advance(run: Run, epochs: int) -> Run:
+def advance(run: Run, epochs: int, seconds: float = math.inf) -> Run:
     """Train for some more epochs.
 
     The result depends on the sum of the epochs only: two calls end in the same bits as one.
@@ -62,17 +64,21 @@ def advance(run: Run, epochs: int) -> Run:
         run: Where to start from; it is not changed.
         epochs: How many epochs at most; a run ends by itself after its recipe's epochs, when
             early stopping says so, or when it diverges.
+        seconds: After this time no further epoch is started.
 
     Raises:
         ComponentError: A component returned something unusable.
     """
     trainer = Trainer(run)
+    begin = time.perf_counter()
     # A diverging run overflows on its way; that is told in words, not in warnings.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         for _ in range(epochs):
             if trainer.checkpoint.status != "running":
                 break
             trainer.epoch()
+            if time.perf_counter() - begin > seconds:
+                break
     return trainer.run
 
 

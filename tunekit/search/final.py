@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,8 +11,8 @@ from tunekit.errors import WorkError
 from tunekit.records import Finalist, FinishedTrial, TestScore
 from tunekit.search.engines import Answer, Engine
 from tunekit.search.interrupt import Interrupt
-from tunekit.search.trial import MAX_DEATHS
-from tunekit.search.units import FINAL, Outcome, Unit
+from tunekit.search.trial import MAX_DEATHS, SLICE
+from tunekit.search.units import FINAL, Failure, Outcome, Unit
 from tunekit.study.study import Study
 
 
@@ -39,32 +40,37 @@ def leaders(
 def perform_all(
     engine: Engine, units: Sequence[Unit], interrupt: Interrupt
 ) -> Iterator[tuple[int, Outcome]]:
-    """Perform units on all slots; yields each outcome with its unit's index as it arrives.
+    """Perform units on all slots; yields each outcome with its unit's index as it is complete.
 
     Raises:
         WorkError: A unit failed.
         Interrupted: A signal came.
     """
-    waiting, deaths = list(range(len(units))), [0] * len(units)
-    running = 0
+    waiting, deaths, seconds = dict(enumerate(units)), [0] * len(units), [0.0] * len(units)
+    running: dict[int, Unit] = {}
     while waiting or running:
-        while waiting and running < engine.slots:
-            index = waiting.pop(0)
-            engine.submit(index, units[index])
-            running += 1
+        while waiting and len(running) < engine.slots:
+            index = min(waiting)
+            running[index] = waiting.pop(index)
+            engine.submit(index, running[index])
         with interrupt.waiting():
             arrived: tuple[int, Answer] | None = engine.wait()
         if arrived is None:
             continue
         index, answer = arrived
-        running -= 1
-        if isinstance(answer, Outcome):
-            yield index, answer
+        unit = running.pop(index)
+        if isinstance(answer, Failure):
+            deaths[index] += 1
+            if not answer.worker_died or deaths[index] >= MAX_DEATHS:
+                raise WorkError(f"the final training failed: {answer.reason}")
+            waiting[index] = unit
             continue
-        deaths[index] += 1
-        if not answer.worker_died or deaths[index] >= MAX_DEATHS:
-            raise WorkError(f"the final training failed: {answer.reason}")
-        waiting.insert(0, index)
+        deaths[index] = 0
+        seconds[index] += answer.seconds
+        if answer.checkpoint.status == "running" and answer.checkpoint.epoch < unit.until:
+            waiting[index] = dataclasses.replace(unit, checkpoint=answer.checkpoint)
+        else:
+            yield index, dataclasses.replace(answer, seconds=seconds[index])
 
 
 class Final:
@@ -107,7 +113,13 @@ class Final:
         outcomes = self._train(
             [
                 # Fresh seeds: those of the search have chosen the finalists already.
-                Unit(trial.configuration, fold, (1, seed, fold), int(trial.configuration["epochs"]))
+                Unit(
+                    trial.configuration,
+                    fold,
+                    (1, seed, fold),
+                    int(trial.configuration["epochs"]),
+                    seconds=SLICE,
+                )
                 for trial, seed, fold in runs
             ],
             interrupt,
@@ -137,7 +149,8 @@ class Final:
         """
         configuration = {**winner.configuration, "epochs": epochs}
         units = [
-            Unit(configuration, FINAL, (2, seed), epochs) for seed in range(self._study.final_seeds)
+            Unit(configuration, FINAL, (2, seed), epochs, seconds=SLICE)
+            for seed in range(self._study.final_seeds)
         ]
         scores = tuple(outcome.score for outcome in self._train(units, interrupt))
         spread = statistics.stdev(scores) if len(scores) > 1 else 0.0

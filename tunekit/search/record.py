@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tunekit.errors import StudyError, WorkError
 from tunekit.plugins import Owner, PluginFile
-from tunekit.records import Curve, Diagnosis, FinishedTrial, State
+from tunekit.records import Curve, Diagnosis, FinishedTrial, Span, State
 from tunekit.search.recall import FILES, OWNERS
 from tunekit.search.setting import Direction
 from tunekit.study.addresses import sqlite_file
@@ -247,6 +247,10 @@ def notes(trial: FinishedTrial) -> dict[str, Any]:
             "parameters": trial.parameters,
             "provenance": dict(trial.provenance),
             "diagnosis": dataclasses.asdict(trial.diagnosis) if trial.diagnosis else None,
+            "measured": dict(trial.measured),
+            "violation": trial.violation,
+            "spans": [list(dataclasses.astuple(span)) for span in trial.spans],
+            "carried": trial.carried,
         },
     }
 
@@ -282,6 +286,10 @@ def finished(trial: FrozenTrial) -> FinishedTrial:
         parameters=kept["parameters"],
         provenance=kept["provenance"],
         diagnosis=Diagnosis(**kept["diagnosis"]) if kept.get("diagnosis") else None,
+        measured=kept.get("measured", {}),
+        violation=kept.get("violation", 0.0),
+        spans=tuple(Span(*span) for span in kept.get("spans", ())),
+        carried=kept.get("carried"),
     )
 
 

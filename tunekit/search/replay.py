@@ -13,9 +13,9 @@ from pathlib import Path
 from tunekit import plugins
 from tunekit.errors import ComponentError, StudyError
 from tunekit.records import Curve, Diagnosis, FinishedTrial
+from tunekit.search.launch import make_engine
 from tunekit.search.recall import recalled
 from tunekit.search.record import Record
-from tunekit.search.run import make_engine
 from tunekit.search.setting import Setting
 from tunekit.search.trial import curve, seed_key
 from tunekit.search.units import Failure, Outcome, Unit

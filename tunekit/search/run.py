@@ -11,18 +11,16 @@ from pathlib import Path
 
 import optuna
 
-from tunekit.data.store import open_saved, save
 from tunekit.errors import WorkError
-from tunekit.plugins import Packed
 from tunekit.records import Finalist, FinishedTrial, StudyInfo, StudyResult, TestScore
 from tunekit.search.asking import Asker
 from tunekit.search.coordinator import Coordinator, Limits
-from tunekit.search.engines import Engine, InProcess, Pool
+from tunekit.search.engines import Engine
 from tunekit.search.final import Final, epochs_for_test, leaders, restored, stored
 from tunekit.search.interrupt import Interrupt, Interrupted
+from tunekit.search.launch import make_engine
 from tunekit.search.record import Record
 from tunekit.search.setting import Setting
-from tunekit.search.units import Bench, Workshop
 
 
 @dataclass
@@ -103,24 +101,6 @@ def run_search(setting: Setting, *, fresh: bool = False) -> Search:
             engine.close()
         setting.registry.notify("tunekit_study_finished", result=result)
     return Search(setting, info, result, seconds)
-
-
-def make_engine(setting: Setting, folder: Path) -> Engine:
-    """Worker processes, or this process with ``workers = 0``.
-
-    Args:
-        setting: The study and its data.
-        folder: Where the data are put for the workers.
-    """
-    save(setting.problem, folder)
-    study, registry = setting.study, setting.registry
-    if not study.workers:
-        # The components themselves, which need not be able to travel.
-        here = Workshop(folder, Packed(), study.metric, study.seed)
-        return InProcess(Bench(here, registry, open_saved(folder)))
-    workshop = Workshop(folder, Packed.of(registry), study.metric, study.seed)
-    most = max(study.trials or study.workers, study.finalists * study.final_seeds, 1)
-    return Pool(workshop, min(study.workers, most))
 
 
 def describe(setting: Setting, record: Record) -> StudyInfo:

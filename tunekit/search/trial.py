@@ -7,13 +7,16 @@ import time
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tunekit.records import Curve, Diagnosis, FinishedTrial, State
+from tunekit.records import Curve, Diagnosis, FinishedTrial, Span, State
 from tunekit.search.asking import Asked
 from tunekit.search.units import Outcome, Unit
 from tunekit.space import Scalar
 
 MAX_DEATHS = 2
-"""After so many dead workers a configuration is taken to be what kills them."""
+"""After so many dead workers at the same place a configuration is taken to be what kills them."""
+
+SLICE = 10.0
+"""Seconds after which a unit hands in its checkpoint: all that a dead worker can cost."""
 
 Verdict = Literal["go on", "report", "complete", "failed"]
 
@@ -42,6 +45,7 @@ class RunningTrial:
     deaths: int = 0
     reason: str = ""
     diagnosis: Diagnosis | None = None
+    spans: list[Span] = field(default_factory=list)
     _outcome: Outcome | None = None
     _reported: int = 0
 
@@ -71,7 +75,8 @@ class RunningTrial:
         if self.fold == 0:
             until = next(stop for stop in self.stops if stop > self.epoch)
         checkpoint = self._outcome.checkpoint if self._outcome else None
-        return Unit(self.asked.configuration, self.fold, seed_key(self.fold), until, checkpoint)
+        key = seed_key(self.fold)
+        return Unit(self.asked.configuration, self.fold, key, until, checkpoint, SLICE)
 
     def take(self, outcome: Outcome) -> Verdict:
         """Take an outcome in.
@@ -81,8 +86,10 @@ class RunningTrial:
             ``"complete"`` or ``"failed"``: the trial is over.
         """
         self._outcome = outcome
+        self.deaths = 0
         self.training_seconds += outcome.seconds
         self.parameters = outcome.parameters
+        self.spans.append(span(self.fold, outcome))
         if self.fold == 0 or outcome.checkpoint.status == "diverged":
             self.diagnosis = outcome.diagnosis
         if not math.isfinite(outcome.score):
@@ -90,7 +97,8 @@ class RunningTrial:
             self._close_fold()
             return "failed"
         if outcome.checkpoint.status == "running":
-            return "report" if self.fold == 0 else "go on"
+            is_stop = self.fold == 0 and outcome.checkpoint.epoch in self.stops
+            return "report" if is_stop else "go on"
         if outcome.checkpoint.status == "diverged":
             self.diverged = True
             epoch = outcome.checkpoint.epoch
@@ -153,12 +161,19 @@ class RunningTrial:
             parameters=self.parameters,
             provenance=provenance,
             diagnosis=self.diagnosis,
+            spans=tuple(self.spans),
         )
 
 
 def seed_key(fold: int) -> tuple[int, ...]:
     """The seed of a fold in the search: the same for every trial, so that trials compare fairly."""
     return (0, fold)
+
+
+def span(fold: int, outcome: Outcome) -> Span:
+    """Who trained what when."""
+    ended = outcome.started + outcome.seconds
+    return Span(outcome.worker, outcome.started, ended, fold, outcome.checkpoint.epoch)
 
 
 def curve(fold: int, outcome: Outcome) -> Curve:

@@ -7,6 +7,9 @@ the same plugins. This module imports neither Optuna nor MLflow.
 from __future__ import annotations
 
 import dataclasses
+import math
+import os
+import socket
 import time
 import traceback
 from collections.abc import Mapping
@@ -59,6 +62,7 @@ class Unit:
         seed_key: With the study's seed, the source of all of the run's randomness.
         until: The epoch to advance to.
         checkpoint: Where to go on from, or None to start.
+        seconds: After this time the unit ends early, at the next epoch's end.
     """
 
     configuration: Mapping[str, Scalar]
@@ -66,6 +70,7 @@ class Unit:
     seed_key: tuple[int, ...]
     until: int
     checkpoint: Checkpoint | None = None
+    seconds: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,9 @@ class Outcome:
         parameters: Number of trained parameters.
         seconds: Time spent.
         diagnosis: What the training suffers from so far.
+        worker: Who did it: the machine's name and the process id.
+        started: When, as Unix time in seconds.
+        measured: The study's other quantities, by name, once the run has ended.
     """
 
     checkpoint: Checkpoint
@@ -85,6 +93,9 @@ class Outcome:
     parameters: int
     seconds: float
     diagnosis: Diagnosis
+    worker: str
+    started: float
+    measured: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -128,7 +139,7 @@ class Bench:
             return Failure(told(error))
 
     def _advance(self, unit: Unit) -> Outcome:
-        begin = time.perf_counter()
+        started, begin = time.time(), time.perf_counter()
         recipe = Recipe.of(unit.configuration, self.registry, self.workshop.metric)
         fold, outputs = self._fold(unit.fold), self.problem.outputs
         if unit.fold == FINAL:
@@ -139,16 +150,25 @@ class Bench:
             run = start(recipe, fold, outputs, seed)
         else:
             run = Run(recipe, fold, outputs, unit.checkpoint)
-        run = advance(run, unit.until - run.checkpoint.epoch)
+        run = advance(run, unit.until - run.checkpoint.epoch, unit.seconds)
         score = run.score
-        if unit.fold == FINAL:
+        if unit.fold == FINAL and run.checkpoint.status != "running":
             final = self.problem.final
             assert final is not None
             score = score_on(
                 run, final.x_validation, final.target_validation, final.weight_validation
             )
-        seconds = time.perf_counter() - begin
-        return Outcome(run.checkpoint, score, run.parameters, seconds, run.diagnosis)
+        measured: dict[str, float] = {}
+        return Outcome(
+            run.checkpoint,
+            score,
+            run.parameters,
+            time.perf_counter() - begin,
+            run.diagnosis,
+            f"{socket.gethostname()}:{os.getpid()}",
+            started,
+            measured,
+        )
 
     def _fold(self, index: int) -> Fold:
         if index != FINAL:
