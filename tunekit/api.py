@@ -21,6 +21,7 @@ def search_study(
     trials: int | None = None,
     timeout: str | float | None = None,
     workers: int | None = None,
+    executor: str | None = None,
     fresh: bool = False,
 ) -> StudyResult:
     """Run or resume a study, as ``tunekit search`` does.
@@ -41,6 +42,7 @@ def search_study(
         trials: The record's total.
         timeout: Time after which no trial is started, as in ``"10m"``, or seconds.
         workers: Worker processes; 0 trains in this process.
+        executor: Address of a cluster to train on instead: ``"dask://HOST:PORT"``.
         fresh: Whether to start over; the old trials are kept under a dated study name.
 
     Returns:
@@ -61,6 +63,7 @@ def search_study(
         trials=trials,
         timeout=timeout,
         workers=workers,
+        executor=executor,
         recalled=recalled,
     )
     result = run_search(Setting.of(opened, registry), fresh=fresh).result

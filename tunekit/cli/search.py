@@ -42,6 +42,14 @@ def command(
             help="Worker processes; 0 trains in the command's own process.", show_default=False
         ),
     ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Train on a cluster instead of worker processes: dask://HOST:PORT.",
+            show_default=False,
+        ),
+    ] = None,
     set_: Set = None,
     plugin: Plugin = None,
     dry_run: Annotated[
@@ -69,6 +77,7 @@ def command(
         trials=trials,
         timeout=timeout,
         workers=workers,
+        executor=executor,
         recalled=recalled,
     )
     from tunekit.search.setting import Setting

@@ -21,6 +21,7 @@ from tunekit.plugins import BUILTIN, Registry
 from tunekit.space import Hyperparameter, Interval, show
 from tunekit.study.schema import Document, SpaceTable, Table
 from tunekit.study.settings import NETWORK, TRAIN
+from tunekit.study.study import MEASURED
 
 Schema = dict[str, Any]
 
@@ -73,7 +74,7 @@ def study_schema(registry: Registry, sources: Iterable[str] = ()) -> Schema:
         one = {"$ref": f"#/definitions/{kind}"}
         key |= {"items": one} if regularizer else _name_or_list(one, one)
         keys["space"][kind] |= _components(registry, kind)
-    keys["study"]["metric"] |= _names(registry, Metric.kind)
+    keys["study"]["metric"] = _metrics(registry, keys["study"]["metric"]["description"])
     source = keys["data"]["source"]
     source |= _offered(_described(source, _sources(registry, sources)), {"type": "string"})
     keys["sampler"]["name"] |= _enum(SAMPLERS)
@@ -230,6 +231,13 @@ def _limits(declared: Hyperparameter) -> str:
 
 def _names(registry: Registry, kind: str) -> Schema:
     return _enum({name: _summary(registry, kind, name) for name in registry.names(kind)})
+
+
+def _metrics(registry: Registry, description: str) -> Schema:
+    """A metric, or a list of metrics and of what is measured besides."""
+    one = _names(registry, Metric.kind)
+    schema = {"description": description} | _name_or_list(one, {"description": description} | one)
+    return schema | {"items": {"type": "string", "enum": [*one["enum"], *MEASURED]}}
 
 
 def _enum(described: Mapping[str, str]) -> Schema:

@@ -39,8 +39,11 @@ class StudyTable(Table):
 
     name: str | None = Field(default=None, min_length=1)
     """The study's name; the file's name if left out."""
-    metric: str | None = None
-    """Objective on validation data; accuracy, micro_f1 or rmse if left out, by the task."""
+    metric: str | list[str] | None = None
+    """Objective on validation data; accuracy, micro_f1 or rmse if left out, by the task. A list
+    asks for the best compromises; "parameters" and "latency" may stand behind the first one."""
+    constraints: list[str] = []
+    """What a trial has to keep to, such as ``"parameters < 50_000"``."""
     trials: int | None = Field(default=None, ge=1)
     """The record's total; 50 if there is no timeout either."""
     timeout: Annotated[
@@ -51,12 +54,20 @@ class StudyTable(Table):
     """What all randomness derives from."""
     workers: int = Field(default=1, ge=0)
     """Worker processes; 0 trains in the coordinator's own process."""
+    executor: str | None = Field(
+        default=None, min_length=1, json_schema_extra={"pattern": "^dask://"}
+    )
+    """A cluster to train on instead of worker processes: ``"dask://HOST:PORT"``."""
     finalists: int = Field(default=3, ge=0)
     """How many of the best configurations are trained again at the end."""
     final_seeds: int = Field(default=3, ge=1)
     """On how many fresh seeds."""
     storage: str | None = Field(default=None, min_length=1, json_schema_extra={"pattern": "://"})
     """SQLAlchemy address of the record; optuna.db beside the study file if left out."""
+    first: list[dict[str, Searched]] = []
+    """Configurations to try first: values by qualified name, defaults for the others."""
+    warm_start: str | None = Field(default=None, min_length=1)
+    """Another study to learn from: its name in this record, or its study file."""
 
 
 class DataTable(Table):
@@ -186,6 +197,9 @@ class PrunerTable(Table):
     """Epochs of the first rung (successive_halving, hyperband)."""
     reduction_factor: int | None = Field(default=None, ge=2)
     """One trial in so many goes on to the next rung (successive_halving, hyperband)."""
+    racing: bool | None = None
+    """Whether a trial that is behind after some folds is spared the others; if left out, it is
+    with every pruner but none."""
 
 
 class PluginsTable(Table):

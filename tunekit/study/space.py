@@ -40,6 +40,23 @@ class Parameter:
     when: Condition | None = None
     cycle: tuple[Scalar, ...] = ()
 
+    def takes(self, value: object) -> bool:
+        """Whether `value` is in the domain."""
+        if not isinstance(value, (bool, int, float, str)):
+            return False
+        match self.domain:
+            case Fixed(only):
+                return value == only and isinstance(value, bool) == isinstance(only, bool)
+            case Choices(values):
+                return any(
+                    value == choice and isinstance(value, bool) == isinstance(choice, bool)
+                    for choice in values
+                )
+            case Interval() as interval:
+                if isinstance(value, (bool, str)):
+                    return False
+                return math.isclose(float(interval.nearest(value)), value, rel_tol=1e-12)
+
 
 @dataclass(frozen=True)
 class Space:

@@ -18,6 +18,7 @@ from tunekit.plugins import PluginFile, Registry, environment_files, named_files
 from tunekit.space import Choices, Fixed, Interval, Scalar
 from tunekit.study.assemble import Assembly, unfit
 from tunekit.study.duration import seconds
+from tunekit.study.first import first_configurations
 from tunekit.study.places import places
 from tunekit.study.schema import (
     DataTable,
@@ -44,6 +45,10 @@ DEFAULT_METRIC: dict[Task, str] = {
     "regression": "rmse",
 }
 
+MEASURED = ("parameters", "latency")
+"""What can be optimized or constrained besides metrics: the number of trained parameters, and the
+milliseconds that the prediction of one row takes."""
+
 OPTIONS: dict[str, tuple[str, ...]] = {
     "tpe": ("startup_trials",),
     "random": (),
@@ -68,11 +73,14 @@ class Study:
         file: The study file, absolute.
         folder: Its folder; relative addresses are resolved there.
         text: Its content.
-        metric: The objective; empty as long as it is left to the task (see `for_task`).
+        metric: The objective, or the first of several; empty as long as it is left to the task
+            (see `for_task`).
+        metrics: All objectives; the first one is `metric`.
         trials: The record's planned total, or None for no limit.
         timeout: Seconds of one run of the search, or None for no limit.
         seed: What all randomness derives from.
         workers: Worker processes; 0 for this process.
+        executor: Address of a cluster to train on instead, or None.
         finalists: How many of the best configurations are trained again at the end.
         final_seeds: On how many fresh seeds.
         storage: SQLAlchemy address of the record, absolute.
@@ -83,6 +91,9 @@ class Study:
         sampler_options: Its options as far as they are given.
         pruner: The pruner's name.
         pruner_options: Its options as far as they are given.
+        racing: Whether a trial that is behind after some folds is spared the others.
+        first: Configurations to try first.
+        warm_start: Another study to learn from, or None.
         plugin_files: Single-file plugins.
         tracking_uri: MLflow's address, absolute.
         artifact_root: Where a new local MLflow store keeps artifacts, or None for the server's
@@ -97,10 +108,12 @@ class Study:
     folder: Path
     text: str
     metric: str
+    metrics: tuple[str, ...]
     trials: int | None
     timeout: float | None
     seed: int
     workers: int
+    executor: str | None
     finalists: int
     final_seeds: int
     storage: str
@@ -111,6 +124,9 @@ class Study:
     sampler_options: dict[str, Scalar]
     pruner: str
     pruner_options: dict[str, Scalar]
+    racing: bool
+    first: tuple[dict[str, Scalar], ...]
+    warm_start: str | None
     plugin_files: tuple[PluginFile, ...]
     tracking_uri: str
     artifact_root: str | None
@@ -130,6 +146,7 @@ def load_study(
     trials: int | None = None,
     timeout: str | float | None = None,
     workers: int | None = None,
+    executor: str | None = None,
     recalled: Recall | None = None,
 ) -> tuple[Study, Registry]:
     """Read a study file and load its plugins.
@@ -145,6 +162,7 @@ def load_study(
         trials: Replaces the file's ``study.trials``.
         timeout: Replaces the file's ``study.timeout``.
         workers: Replaces the file's ``study.workers``.
+        executor: Replaces the file's ``study.executor``.
         recalled: Who brought the components of a study's record, for those that are gone.
 
     Returns:
@@ -157,7 +175,7 @@ def load_study(
     source, content = read(path)
     options = assign(content, set_, known_keys())
     options |= change(content, changes or {}, known_keys(), "changes")
-    given = {"trials": trials, "timeout": timeout, "workers": workers}
+    given = {"trials": trials, "timeout": timeout, "workers": workers, "executor": executor}
     for key, value in given.items():
         if value is not None:
             put(content, f"study.{key}", value, f"--{key}")
@@ -186,7 +204,7 @@ def load_study(
     for kind, name in registry.replaced:
         owner = registry.owner(kind, name)
         logger.warning("%s %r is that of %s, not tunekit's own", kind, name, owner.name)
-    _check_metric(document, source, registry)
+    metrics = _metrics(document, source, registry)
     space = Assembly(document, registry, source).space()
     _check_rungs(document, source, space)
     study = Study(
@@ -194,11 +212,13 @@ def load_study(
         file=str(source.path),
         folder=source.folder,
         text=source.text,
-        metric=document.study.metric or "",
+        metric=metrics[0] if metrics else "",
+        metrics=metrics,
         trials=limits[0],
         timeout=limits[1],
         seed=document.study.seed,
         workers=document.study.workers,
+        executor=document.study.executor,
         finalists=document.study.finalists,
         final_seeds=document.study.final_seeds,
         storage=at.storage,
@@ -209,6 +229,9 @@ def load_study(
         sampler_options=sampler_options,
         pruner=document.pruner.name,
         pruner_options=pruner_options,
+        racing=_racing(document.pruner),
+        first=first_configurations(document.study.first, space, source),
+        warm_start=document.study.warm_start,
         plugin_files=registry.files,
         tracking_uri=at.tracking_uri,
         artifact_root=at.artifact_root,
@@ -232,10 +255,10 @@ def for_task(study: Study, registry: Registry, task: Task, rows: int | None = No
     Raises:
         StudyError: A component that it names is not made for the task.
     """
-    metric = study.document.study.metric or DEFAULT_METRIC[task]
-    found = registry.find(Metric, metric)
-    if task not in found.tasks:
-        raise study.source.error(unfit(found, task), "study.metric")
+    metrics = study.metrics or (DEFAULT_METRIC[task],)
+    for name in metrics:
+        if name not in MEASURED and task not in registry.find(Metric, name).tasks:
+            raise study.source.error(unfit(registry.find(Metric, name), task), "study.metric")
     space = Assembly(study.document, registry, study.source, task).space()
     if rows is not None and "batch_size" in study.document.train.model_fields_set:
         largest = _largest(space, "batch_size")
@@ -245,7 +268,8 @@ def for_task(study: Study, registry: Registry, task: Task, rows: int | None = No
                 "such a batch holds them all",
                 largest, rows,
             )  # fmt: skip
-    return dataclasses.replace(study, metric=metric, space=space)
+    first = first_configurations(study.document.study.first, space, study.source)
+    return dataclasses.replace(study, metric=metrics[0], metrics=metrics, space=space, first=first)
 
 
 def _limits(document: Document, source: Source) -> tuple[int | None, float | None]:
@@ -285,7 +309,7 @@ def _check_target(target: object, source: Source) -> None:
 
 
 def _options(table: str, chosen: SamplerTable | PrunerTable, source: Source) -> dict[str, Scalar]:
-    given: dict[str, Scalar] = chosen.model_dump(exclude_none=True, exclude={"name"})
+    given: dict[str, Scalar] = chosen.model_dump(exclude_none=True, exclude={"name", "racing"})
     known = OPTIONS[chosen.name]
     for option in given:
         if option not in known:
@@ -321,12 +345,34 @@ def plugin_files(
     return files + named_files(more)
 
 
-def _check_metric(document: Document, source: Source, registry: Registry) -> None:
-    if document.study.metric is not None:
-        try:
-            registry.find(Metric, document.study.metric)
-        except InputError as error:
-            raise source.error(error.message, "study.metric") from None
+def _metrics(document: Document, source: Source, registry: Registry) -> tuple[str, ...]:
+    """The objectives that the file names; the first one has to be a metric."""
+    raw = document.study.metric
+    if raw is None:
+        return ()
+    if isinstance(raw, list) and not raw:
+        raise source.error("expected at least one metric, got []", "study.metric")
+    names = tuple(raw) if isinstance(raw, list) else (raw,)
+    for i, name in enumerate(names):
+        key = f"study.metric[{i}]" if len(names) > 1 else "study.metric"
+        if name in names[:i]:
+            raise source.error(f"{name!r} is there twice", key)
+        if name in MEASURED and i == 0:
+            raise source.error(
+                f"{name!r} cannot come first: a metric does, which training watches and by which "
+                "the winner is tested",
+                key,
+            )
+        if name not in MEASURED:
+            try:
+                registry.find(Metric, name)
+            except InputError as error:
+                raise source.error(error.message, key) from None
+    return names
+
+
+def _racing(table: PrunerTable) -> bool:
+    return table.name != "none" if table.racing is None else table.racing
 
 
 def _meant_task(document: Document, registry: Registry) -> Task | None:
@@ -337,8 +383,9 @@ def _meant_task(document: Document, registry: Registry) -> Task | None:
     losses = document.search.loss
     names = losses if isinstance(losses, list) else [] if losses is None else [losses]
     wanted: list[type[Component]] = [registry.find(Loss, str(name)) for name in names]
-    if document.study.metric is not None:
-        wanted.append(registry.find(Metric, document.study.metric))
+    raw = document.study.metric or []
+    metrics = raw if isinstance(raw, list) else [raw]
+    wanted += [registry.find(Metric, name) for name in metrics if name not in MEASURED]
     tasks = [task for task in get_args(Task) if all(task in found.tasks for found in wanted)]
     return tasks[0] if wanted and len(tasks) == 1 else None
 

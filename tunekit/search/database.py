@@ -1,0 +1,155 @@
+"""The database behind a record: how it is reached, and what its errors mean to a user."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import optuna
+import sqlalchemy
+
+from tunekit.errors import StudyError
+from tunekit.study.study import Study
+
+logger = logging.getLogger("tunekit")
+
+RECONNECT_SECONDS = 60.0
+"""How long a search waits for a server that went away, one that restarts for example."""
+
+T = TypeVar("T")
+
+# A server or network that is gone without a word is noticed after a minute. Seconds, but for
+# the last, which is in milliseconds.
+_LIBPQ = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+_AWAY = (
+    sqlalchemy.exc.OperationalError,
+    sqlalchemy.exc.InterfaceError,
+    optuna.exceptions.StorageInternalError,
+)
+_REMEDIES = {
+    "password authentication failed": "Correct it in the address, in ~/.pgpass or in PGPASSWORD",
+    "no password supplied": "Put one into the address, into ~/.pgpass or into PGPASSWORD",
+    'database "': "Create it with createdb, or name another",
+    'role "': "Create it with createuser, or name another",
+    "permission denied": "Its owner must allow this role to create tables there, with GRANT",
+    "refused": "See that the server runs there",
+    "No such file": "See that the server runs there",
+    "timeout": "See that the server runs there and can be reached from here",
+    "resolve host": "See that the host's name is right",
+}
+
+
+def options(storage: str) -> dict[str, Any]:
+    """What SQLAlchemy's engine is told beside the address.
+
+    Args:
+        storage: The record's address.
+    """
+    address = sqlalchemy.make_url(storage)
+    if address.get_backend_name() == "sqlite":
+        return {}
+    told: dict[str, Any] = {"pool_pre_ping": True}  # a connection may have ended while it idled
+    if address.drivername in ("postgresql", "postgresql+psycopg", "postgresql+psycopg2"):
+        given = set(address.query)
+        if "PGCONNECT_TIMEOUT" in os.environ:
+            given.add("connect_timeout")
+        told["connect_args"] = {key: _LIBPQ[key] for key in _LIBPQ if key not in given}
+    return told
+
+
+def patiently(storage: str, work: Callable[[], T]) -> T:
+    """Do what can be done twice, again and again while the record's server is away.
+
+    Args:
+        storage: The record's address; a file is not waited for.
+        work: What to do.
+    """
+    deadline: float | None = None
+    while True:
+        try:
+            return work()
+        except _AWAY as error:
+            if sqlalchemy.make_url(storage).get_backend_name() == "sqlite":
+                raise
+            if deadline is None:
+                deadline = time.monotonic() + RECONNECT_SECONDS
+                logger.warning(
+                    "The record at %s cannot be reached: %s. Trying again for %.0f seconds.",
+                    redacted(storage),
+                    cause(error),
+                    RECONNECT_SECONDS,
+                )
+            elif time.monotonic() > deadline:
+                raise
+        time.sleep(0.5)
+
+
+def unusable(study: Study, error: Exception) -> StudyError:
+    """Why a record cannot be opened, and what to do about it."""
+    return StudyError(
+        f"cannot open the record of trials at {redacted(study.storage)}: "
+        f"{_explained(study.storage, error)}",
+        file=study.file,
+        key="study.storage",
+    )
+
+
+def _explained(storage: str, error: Exception) -> str:
+    try:
+        address = sqlalchemy.make_url(storage)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        return (
+            "expected DIALECT+DRIVER://USER@HOST:PORT/DATABASE, for example "
+            '"postgresql+psycopg://ann@localhost:5432/tunekit"'
+        )
+    if _is_misread(address):
+        return "write an @ in the password as %40, a / as %2F and a : as %3A"
+    if isinstance(error, sqlalchemy.exc.NoSuchModuleError | ImportError):
+        if address.drivername.startswith("postgres"):
+            return (
+                'write "postgresql+psycopg://..." and install its driver: '
+                "pip install 'tunekit[postgresql]'"
+            )
+        return (
+            f"SQLAlchemy has no driver for {address.drivername!r} here. Install one, or write "
+            '"sqlite:///..." or "postgresql+psycopg://..."'
+        )
+    said = cause(error)
+    if address.get_backend_name() == "sqlite":
+        return f"{said}. Move it away, or name another place"
+    remedies = [remedy for sign, remedy in _REMEDIES.items() if sign in said]
+    return f"{said}. {[*remedies, 'Correct the address, or name another place'][0]}"
+
+
+def cause(error: Exception) -> str:
+    """The first line of a database error, without SQLAlchemy's and Optuna's wrapping."""
+    inner = error.__cause__ or error
+    return str(getattr(inner, "orig", None) or inner).partition("\n")[0].rstrip(".")
+
+
+def redacted(storage: str) -> str:
+    """A record's address without its password."""
+    try:
+        address = sqlalchemy.make_url(storage)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        return "an address that SQLAlchemy cannot read"
+    if _is_misread(address):
+        return f"{address.drivername}://***"
+    secrets = [key for key in address.query if "password" in key]
+    return address.difference_update_query(secrets).render_as_string(hide_password=True)
+
+
+def _is_misread(address: sqlalchemy.URL) -> bool:
+    """Whether the rest of a password ended up in the wrong part."""
+    return any("@" in (part or "") for part in (address.host, address.database)) and (
+        address.get_backend_name() != "sqlite"
+    )

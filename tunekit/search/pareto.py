@@ -1,0 +1,57 @@
+"""Which trials are best: the Pareto front of several objectives, the order under constraints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def front(values: Sequence[Sequence[float]], larger_is_better: Sequence[bool]) -> list[int]:
+    """The indices of the points that no other point dominates, in ascending order.
+
+    A point dominates another one if it is at least as good in all objectives and better in one.
+    Of equal points the first one counts; a point with a NaN never does.
+
+    Args:
+        values: One row a point, one column an objective.
+        larger_is_better: The direction of each objective.
+    """
+    if not values:
+        return []
+    points = np.asarray(values, np.float64) * np.where(larger_is_better, -1.0, 1.0)
+    known = np.flatnonzero(~np.isnan(points).any(axis=1))
+    # From the best in the first objective on: whatever dominates a point comes before it, and so
+    # does something on the front that dominates it too.
+    order = known[np.lexsort(points[known].T[::-1])]
+    rest = points[order, 1:]
+    kept, members = np.empty_like(rest), list[int]()
+    for index, point in zip(order.tolist(), rest, strict=True):
+        if not (kept[: len(members)] <= point).all(axis=1).any():
+            kept[len(members)] = point
+            members.append(index)
+    return sorted(members)
+
+
+def ranked(
+    values: Sequence[float], violations: Sequence[float], *, larger_is_better: bool
+) -> list[int]:
+    """The indices of points from the best to the worst.
+
+    Those that keep all constraints come first, by value; then the others, by how far they break
+    them, and by value. NaN is the worst value. Equal ones stay in their order.
+
+    Args:
+        values: One objective.
+        violations: By how much each point breaks the constraints; 0 if it keeps them all.
+        larger_is_better: The objective's direction.
+    """
+
+    def merit(index: int) -> tuple[float, bool, float]:
+        value = values[index]
+        if math.isnan(value):
+            return violations[index], True, 0.0
+        return violations[index], False, -value if larger_is_better else value
+
+    return sorted(range(len(values)), key=merit)
