@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -22,9 +23,22 @@ def _torch() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
+def _postgresql_programs() -> Path | None:
+    """Debian keeps the server's programs off the path."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if on_path := shutil.which("initdb"):
+        found.append(Path(on_path).resolve())
+    return found[-1].parent if found else None
+
+
+def _postgresql() -> bool:
+    return _postgresql_programs() is not None and importlib.util.find_spec("psycopg") is not None
+
+
 COMPONENTS: dict[str, tuple[Callable[[], bool], str]] = {
     "browser": (_browser, "needs chromium and chromedriver"),
     "shells": (_shells, "needs zsh and fish"),
+    "postgresql": (_postgresql, "needs PostgreSQL's server programs and psycopg"),
     "torch": (_torch, "needs PyTorch"),
 }
 
@@ -37,3 +51,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if marker in required:
                 pytest.fail(f"{need}, and TUNEKIT_REQUIRE asks for it", pytrace=False)
             pytest.skip(need)
+
+
+@pytest.fixture(scope="session")
+def postgresql_programs() -> Path:
+    """The folder of PostgreSQL's server programs; for tests that are marked so."""
+    folder = _postgresql_programs()
+    assert folder is not None
+    return folder

@@ -192,6 +192,8 @@ class FinishedTrial:
             sum of what each lacks, as a share of its bound.
         spans: Who trained what when.
         carried: Its number in the record that it was carried over from, or None.
+        repeats: The ask indices just before its own at which something came up that had been
+            tried already.
     """
 
     number: int
@@ -214,6 +216,7 @@ class FinishedTrial:
     violation: float = 0.0
     spans: tuple[Span, ...] = ()
     carried: int | None = None
+    repeats: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -302,6 +305,7 @@ class StudyInfo:
         objectives: All that is optimized; the first one is `metric`.
         constraints: What a trial has to keep to, in words, such as ``"parameters < 50000"``.
         command: The command that runs this study again.
+        notes: What a person should know when the search starts, one sentence each.
     """
 
     name: str
@@ -321,6 +325,7 @@ class StudyInfo:
     objectives: tuple[Objective, ...] = ()
     constraints: tuple[str, ...] = ()
     command: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -358,3 +363,46 @@ class StudyResult:
         if not reasons:
             return "no trial was completed"
         return f"all {len(reasons)} trials failed, the first one because: {reasons[0]}"
+
+
+@dataclass(frozen=True)
+class Importances:
+    """What mattered in a search.
+
+    Attributes:
+        shares: Parts of 1 by qualified name, the largest first; 0 for a parameter that does not
+            stand out from chance. All are 0 if none does.
+        method: How they were computed, in a few words.
+        words: What to make of them.
+    """
+
+    shares: Mapping[str, float]
+    method: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """How the trials with one value of a choice fared.
+
+    Attributes:
+        name: The choice's qualified name, such as ``"optimizer"``.
+        value: One of its values.
+        trials: Trials with it: the sum of the next four.
+        complete: Those that were trained to the end without diverging.
+        pruned: Those that were ended early.
+        diverged: Those that diverged.
+        failed: Those that failed.
+        best: The best objective of the complete ones, or None.
+        median: Their median, or None.
+    """
+
+    name: str
+    value: Scalar
+    trials: int
+    complete: int
+    pruned: int
+    diverged: int
+    failed: int
+    best: float | None
+    median: float | None

@@ -25,7 +25,7 @@ def remember(make: Make, tmp_path: Path) -> Any:
     def remember_owner(owner: Owner) -> str:
         setting = make()
         record = Record(setting.study)
-        record.check(setting.direction, setting.signature())
+        record.open(setting.directions, setting.signature())
         record.remember({"optimizer.lab_soap": owner})
         with pytest.raises(StudyError) as caught:
             load_study(
@@ -80,7 +80,7 @@ def test_a_record_that_cannot_be_read_is_not_what_is_told(tmp_path: Path) -> Non
 def test_the_newest_owner_is_remembered(make: Make) -> None:
     setting = make()
     record = Record(setting.study)
-    record.check(setting.direction, setting.signature())
+    record.open(setting.directions, setting.signature())
     for folder in ("old", "new"):
         record.remember({"optimizer.lab_soap": Owner(f"{folder}/soap.py", "abc", "file")})
     told = recalled(setting.study.storage, "small", "optimizer", "lab_soap")

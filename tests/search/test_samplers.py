@@ -13,7 +13,7 @@ from tunekit.records import FinishedTrial
 from tunekit.search.asking import Asker
 from tunekit.search.record import Record
 from tunekit.search.run import run_search
-from tunekit.search.samplers import QuasiRandom, given_in_advance, stops
+from tunekit.search.samplers import QuasiRandom, grid, stops
 from tunekit.search.setting import Setting
 from tunekit.space import Choices, Fixed, Interval, Scalar
 from tunekit.study.space import Space
@@ -126,7 +126,7 @@ def test_what_was_lost_in_a_kill_is_asked_for_again(make: Make, sampler: str) ->
     assert record is not None
     # Trial 1 never finished; what came after it did, on another worker.
     kept = [trial for trial in record.frozen() if trial.number != 1]
-    asker = Asker(setting.study, kept, setting.direction, setting.longest)
+    asker = Asker(setting.study, kept, setting.directions, setting.longest)
     again, after = asker.ask(), asker.ask()
     assert again is not None
     assert again.ask == 1
@@ -162,7 +162,7 @@ def test_the_order_of_a_grid_follows_the_seed(make: Make) -> None:
     more = '[sampler]\nname = "grid"\npoints = 2\n'
 
     def order(*changes: str) -> list[str]:
-        given = given_in_advance(make(more, *changes).study)
+        given = grid(make(more, *changes).study)
         assert isinstance(given, list)
         return [str(configuration) for configuration in given]
 

@@ -186,7 +186,7 @@ def opening(study: StudyInfo) -> list[str]:
     ]
     if study.recorded:
         lines.append(f"going on after {len(study.recorded)} recorded trials")
-    return lines
+    return [*lines, *study.notes]
 
 
 def trial_line(trial: FinishedTrial, metric: str) -> str:

@@ -43,7 +43,7 @@ def _print(setting: Setting) -> None:
     folds = f"{data['folds']} validation fold{'s' if data['folds'] != 1 else ''}"
     sys.stdout.write(
         f"{study.name}: {data['rows']} rows, {data['features']} features, {data['task']}, "
-        f"{folds}; {setting.direction} {study.metric}\n"
+        f"{folds}; {setting.directions[0]} {study.metric}\n"
     )
     for title, is_searched in (("searched", True), ("fixed", False)):
         rows = [

@@ -104,6 +104,7 @@ def as_json(
             "spread": test.spread,
             "per_seed": test.per_seed,
         },
+        "remarks": [dataclasses.asdict(remark) for remark in result.remarks],
         "mlflow": dict(mlflow),
         "seconds": dict(seconds),
     }
@@ -139,6 +140,7 @@ def print_summary(
     console.print(_ranking(info, result))
     console.print()
     _print_winner(console, info, result)
+    _print_remarks(console, result)
     console.print(f"Look at all trials: [bold]{escape(look)}[/bold]", soft_wrap=True)
 
 
@@ -186,3 +188,15 @@ def _print_winner(console: Console, info: StudyInfo, result: StudyResult) -> Non
         )
     elif result.status == "interrupted":
         console.print("Interrupted: what is finished is kept; the same command goes on.")
+
+
+def _print_remarks(console: Console, result: StudyResult) -> None:
+    if not result.remarks:
+        return
+    console.print()
+    console.print("Before you believe it:")
+    bullets = Table.grid(padding=(0, 1))
+    for remark in result.remarks:
+        bullets.add_row("-", Text(remark.words))
+    console.print(bullets)
+    console.print()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
-from tunekit.components import Array
+from tunekit.components import Array, Metric
 from tunekit.nn.arrays import read_only
 from tunekit.nn.checks import check_components, check_size
 from tunekit.nn.initial import untrained
@@ -88,18 +89,30 @@ def trained(run: Run) -> Network:
 
 
 def score_on(run: Run, x: Array, target: Array, weight: Array | None) -> float:
-    """The metric of a run's network on other rows.
+    """The metric of a run's network on other rows; see `scores_on`."""
+    return scores_on(run, [run.recipe.metric], x, target, weight)[0]
+
+
+def scores_on(
+    run: Run, metrics: Sequence[Metric], x: Array, target: Array, weight: Array | None
+) -> list[float]:
+    """What the network that a run's score belongs to scores on some rows.
 
     Args:
         run: A run that has been trained.
+        metrics: What to score it by.
         x: Inputs, shape ``(rows, features)``.
         target: Class indices ``(rows,)``, or values ``(rows, outputs)`` in their own unit.
         weight: Weight of each row, or None.
+
+    Raises:
+        ComponentError: A metric returned something unusable.
     """
-    evaluation, recipe = Trainer(run).evaluation, run.recipe
+    evaluation, loss = Trainer(run).evaluation, run.recipe.loss
     encoding = evaluation.encoding
-    encoded = encoding.encode(target, recipe.dtype)
+    encoded = encoding.encode(target, run.recipe.dtype)
     with np.errstate(all="ignore"):
         output = evaluation.best_network().infer(x)
-        _, score = encoding.measure(recipe.loss, recipe.metric, output, target, encoded, weight)
-    return score
+        return [
+            encoding.measure(loss, metric, output, target, encoded, weight)[1] for metric in metrics
+        ]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from tunekit.search.samplers import (
+    MAX_GRID,
     QuasiRandom,
     distribution,
-    given_in_advance,
+    grid,
     make_pruner,
     make_sampler,
 )
@@ -20,6 +23,11 @@ from tunekit.search.setting import Direction
 from tunekit.space import Scalar
 from tunekit.study.space import Parameter
 from tunekit.study.study import Study
+
+MAX_REPEATS = 10
+"""After so many proposals in a row that were tried before, one is drawn at random."""
+MAX_DRAWS = 100
+"""After so many draws at random that were tried before, there is taken to be nothing else."""
 
 
 @dataclass(frozen=True)
@@ -30,75 +38,122 @@ class Asked:
         ask: The ask index: how many were asked for before, over all runs of the search.
         trial: Optuna's side of it.
         configuration: The full resolved configuration.
+        repeats: The ask indices just before it whose configurations had been tried already.
     """
 
     ask: int
     trial: optuna.Trial
     configuration: dict[str, Scalar]
+    repeats: tuple[int, ...] = ()
 
 
 class Asker:
     """Chooses what to try next, from the record and what is still running.
 
     A trial's number in memory is its ask index. Where the record has a gap (a search was killed
-    while that trial ran), the same index is asked for again.
+    while that trial ran), the same index is asked for again. No configuration is asked for twice.
 
     Args:
         study: The study.
         recorded: The record's trials.
-        direction: ``"maximize"`` or ``"minimize"``.
+        directions: ``"maximize"`` or ``"minimize"`` for each objective.
         epochs: Epochs of the study's longest trial.
+        advised: Configurations to try after those that the study names, before the defaults.
     """
 
     def __init__(
-        self, study: Study, recorded: Sequence[FrozenTrial], direction: Direction, epochs: int
+        self,
+        study: Study,
+        recorded: Sequence[FrozenTrial],
+        directions: Sequence[Direction],
+        epochs: int,
+        advised: Sequence[Mapping[str, Scalar]] = (),
     ) -> None:
         self._study = study
-        self._given = given_in_advance(study)
-        self._defaults = [] if study.sampler == "grid" else study.space.defaults()
         self._searched = {parameter.name for parameter in study.space.searched}
+        self._known = {_key(trial.user_attrs["configuration"]) for trial in recorded}
+        planned = [*study.first, *advised]
+        planned += grid(study) if study.sampler == "grid" else study.space.defaults()
+        self._planned = (c for c in planned if _key(c) not in self._known)
+        self._quasi = QuasiRandom(study.space, study.seed) if study.sampler == "qmc" else None
+        self._first_quasi = len(planned)
         self._memory = optuna.create_study(
-            study_name=study.name, direction=direction, pruner=make_pruner(study, epochs)
+            study_name=study.name, directions=list(directions), pruner=make_pruner(study, epochs)
         )
-        by_ask = {trial.user_attrs["tunekit"]["ask"]: trial for trial in recorded}
-        self._next = max(by_ask, default=-1) + 1
-        self._gaps = []
-        for ask in range(self._next):
-            if ask in by_ask:
-                known = copy.copy(by_ask[ask])
+        self._gaps: list[int] = []
+        self._next = 0
+        self._mirror(recorded)
+
+    def _mirror(self, recorded: Sequence[FrozenTrial]) -> None:
+        """Take the recorded trials into memory."""
+        by_ask: dict[int, FrozenTrial | None] = {}
+        for trial in recorded:
+            notes = trial.user_attrs["tunekit"]
+            by_ask[notes["ask"]] = trial
+            by_ask |= dict.fromkeys(notes.get("repeats", ()))
+        for ask in range(max(by_ask, default=-1) + 1):
+            known = by_ask.get(ask)
+            if known is not None:
+                known = copy.copy(known)
                 known.user_attrs = {}  # curves and configurations stay in the record
                 self._memory.add_trial(known)
+            elif ask in by_ask:
+                self._memory.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
             else:
                 self._gaps.append(ask)
-                self._enqueue(self._fixed(ask) or {})
+                self._enqueue(next(self._planned, {}) or self._quasi_random(ask) or {})
+            self._next = ask + 1
 
     def ask(self) -> Asked | None:
-        """The next configuration, or None when the sampler has no more."""
-        if self._gaps:
-            ask = self._gaps.pop(0)
-        else:
-            ask = self._next
-            fixed = self._fixed(ask)
-            if fixed is None and self._study.sampler == "grid":
-                return None
-            self._next += 1
-            if fixed is not None:
-                self._enqueue(fixed)
-        self._memory.sampler = make_sampler(self._study, ask)
+        """The next configuration, or None when all have been tried."""
+        repeats: list[int] = []
+        for ask, trial in self._proposals():
+            configuration = self._study.space.resolve(lambda p: _suggest(trial, p))  # noqa: B023
+            key = _key(configuration)
+            if key not in self._known:
+                self._known.add(key)
+                return Asked(ask, trial, configuration, tuple(repeats))
+            # Samplers learn nothing from a failed trial; what they could learn they know already.
+            self._memory.tell(trial, state=TrialState.FAIL)
+            repeats.append(ask)
+        return None
+
+    def _proposals(self) -> Iterator[tuple[int, optuna.Trial]]:
+        """What might be tried next, until something has not been tried yet."""
+        while self._gaps:
+            yield self._propose(self._gaps.pop(0))
+        for planned in self._planned:
+            yield self._propose_new(planned)
+        if self._study.sampler == "grid":
+            return
+        for _ in range(MAX_REPEATS):
+            yield self._propose_new(self._quasi_random(self._next))
+        size = self._study.space.size()
+        if size is None or size > MAX_GRID:
+            for _ in range(MAX_DRAWS):
+                yield self._propose_new(None, at_random=True)
+            return
+        untried = [c for c in self._study.space.grid(MAX_GRID) if _key(c) not in self._known]
+        if untried:
+            rng = np.random.default_rng((self._study.seed, self._next))
+            yield self._propose_new(untried[rng.integers(len(untried))])
+
+    def _propose_new(
+        self, fixed: Mapping[str, Scalar] | None, *, at_random: bool = False
+    ) -> tuple[int, optuna.Trial]:
+        if fixed is not None:
+            self._enqueue(fixed)
+        self._next += 1
+        return self._propose(self._next - 1, at_random=at_random)
+
+    def _propose(self, ask: int, *, at_random: bool = False) -> tuple[int, optuna.Trial]:
+        self._memory.sampler = make_sampler(self._study, ask, at_random=at_random)
         trial = self._memory.ask()
         assert trial.number == ask
-        configuration = self._study.space.resolve(lambda parameter: _suggest(trial, parameter))
-        return Asked(ask, trial, configuration)
+        return ask, trial
 
-    def _fixed(self, ask: int) -> Mapping[str, Scalar] | None:
-        """What is tried at this ask index whatever the sampler would say."""
-        if ask < len(self._defaults):
-            return self._defaults[ask]
-        if isinstance(self._given, QuasiRandom):
-            return self._given[ask - len(self._defaults)]
-        if self._given is not None and ask < len(self._given):
-            return self._given[ask]
-        return None
+    def _quasi_random(self, ask: int) -> Mapping[str, Scalar] | None:
+        return None if self._quasi is None else self._quasi[max(0, ask - self._first_quasi)]
 
     def _enqueue(self, fixed: Mapping[str, Scalar]) -> None:
         searched = {name: value for name, value in fixed.items() if name in self._searched}
@@ -117,11 +172,31 @@ class Asker:
         """Whether the pruner would end the trial after what was reported last."""
         return asked.trial.should_prune()
 
-    def tell(self, asked: Asked, state: TrialState, value: float | None) -> FrozenTrial:
-        """Finish a trial and return a copy of it for the record."""
+    def tell(
+        self,
+        asked: Asked,
+        state: TrialState,
+        values: Sequence[float] | None,
+        violations: Mapping[str, float],
+    ) -> FrozenTrial:
+        """Finish a trial and return a copy of it for the record.
+
+        Args:
+            asked: The trial.
+            state: How it ended.
+            values: One for each objective, of a complete trial.
+            violations: By how much it breaks each constraint, as far as that is known.
+        """
+        for constraint, violation in violations.items():
+            asked.trial.set_constraint(constraint, violation)
         # A pruned trial's value is its last report: Optuna takes none besides.
-        self._memory.tell(asked.trial, value if state == TrialState.COMPLETE else None, state)
+        self._memory.tell(asked.trial, values if state == TrialState.COMPLETE else None, state)
         return copy.copy(self._memory.get_trials(deepcopy=False)[asked.ask])
+
+
+def _key(configuration: Mapping[str, Scalar]) -> str:
+    """What makes a configuration the same as another one."""
+    return json.dumps(configuration, sort_keys=True)
 
 
 def _suggest(trial: optuna.Trial, parameter: Parameter) -> Scalar:

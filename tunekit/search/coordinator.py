@@ -8,17 +8,19 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial
 
-from tunekit.plugins import Registry
 from tunekit.records import FinishedTrial, State
-from tunekit.search.asking import Asker
+from tunekit.search.asking import Asked, Asker
 from tunekit.search.engines import Answer, Engine
 from tunekit.search.interrupt import Interrupt, Interrupted
-from tunekit.search.record import Record, notes, optuna_state
+from tunekit.search.measure import parameters_of
+from tunekit.search.notes import notes, optuna_state
+from tunekit.search.racing import Race
+from tunekit.search.record import Record
 from tunekit.search.samplers import stops
+from tunekit.search.setting import Setting
 from tunekit.search.trial import MAX_DEATHS, RunningTrial
 from tunekit.search.units import Failure
-from tunekit.space import Scalar
-from tunekit.study.study import Study
+from tunekit.study.constraints import PARAMETERS
 
 
 @dataclass(frozen=True)
@@ -44,51 +46,39 @@ class Coordinator:
     """Runs trials on an engine until the limits are reached.
 
     Args:
-        study: The study.
-        registry: Whose observers are told.
+        setting: The study and its data.
         record: Where finished trials go.
         asker: Who says what to try.
         engine: Who does the work.
-        folds: How many folds the data have.
-        longest: Epochs of the longest trial.
-        provenance: What every trial of this run has in common.
 
     Attributes:
         trials: The record's trials, by number.
         training_seconds: Time spent in training, over all workers.
+        is_exhausted: Whether there is nothing left to try.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        registry: Registry,
-        record: Record,
-        asker: Asker,
-        engine: Engine,
-        *,
-        folds: int,
-        longest: int,
-        provenance: Mapping[str, Scalar],
-    ) -> None:
-        self._study, self._registry, self._record = study, registry, record
-        self._asker, self._engine = asker, engine
-        self._folds, self._longest = folds, longest
-        self._provenance = dict(provenance)
+    def __init__(self, setting: Setting, record: Record, asker: Asker, engine: Engine) -> None:
+        self._setting, self._study, self._registry = setting, setting.study, setting.registry
+        self._record, self._asker, self._engine = record, asker, engine
+        self._folds, self._longest = len(setting.problem.folds), setting.longest
+        self._provenance = setting.provenance()
         self._running: dict[int, RunningTrial] = {}
         self._unrecorded: list[tuple[FrozenTrial, FinishedTrial]] = []
+        self._race = Race(self._folds, setting.metric.larger_is_better)
         self.trials = record.trials()
+        self._complete = {t.number: t.scores for t in self.trials if _is_rival(t)}
         self.training_seconds = 0.0
+        self.is_exhausted = False
 
     def run(self, limits: Limits, interrupt: Interrupt) -> None:
         """Ask, train, tell and record until the limits are reached or a signal comes.
 
         What runs when a signal comes is given up; what is finished is recorded.
         """
-        is_exhausted = False
         try:
             while not interrupt.requested:
-                while not is_exhausted and self._may_start(limits):
-                    is_exhausted = not self._start()
+                while not self.is_exhausted and self._may_start(limits):
+                    self._start()
                 # The workers train while this process writes.
                 self._write()
                 if not self._running:
@@ -107,20 +97,36 @@ class Coordinator:
         started = len(self.trials) + len(self._unrecorded) + len(self._running)
         return is_free and not limits.reached(started)
 
-    def _start(self) -> bool:
+    def _start(self) -> None:
         asked = self._asker.ask()
         if asked is None:
-            return False
+            self.is_exhausted = True
+            return
         epochs = int(asked.configuration["epochs"])
         trial = RunningTrial(
-            asked, self._folds, stops(self._study, epochs, self._longest), self._study.metric
+            asked, self._folds, stops(self._study, epochs, self._longest), self._study
         )
         self._running[asked.ask] = trial
-        self._engine.submit(asked.ask, trial.next_unit())
         self._registry.notify(
             "tunekit_trial_started", ask=asked.ask, configuration=asked.configuration
         )
-        return True
+        if self._is_too_large(trial, asked):
+            self._finish(trial, "pruned", None)
+        else:
+            self._engine.submit(asked.ask, trial.next_unit())
+
+    def _is_too_large(self, trial: RunningTrial, asked: Asked) -> bool:
+        """Whether it breaks a constraint on its size, which is known before it is trained."""
+        if all(constraint.quantity != PARAMETERS for constraint in self._study.constraints):
+            return False
+        trial.parameters = parameters_of(
+            asked.configuration, self._registry, self._setting.problem, self._study.metric
+        )
+        broken = [words for words, violation in trial.violations.items() if violation > 0]
+        trial.reason = f"not trained: {trial.parameters:,} parameters, not {', '.join(broken)}"
+        if not broken:
+            trial.reason = ""
+        return bool(broken)
 
     def _receive(self, ask: int, answer: Answer) -> None:
         trial = self._running[ask]
@@ -130,7 +136,7 @@ class Coordinator:
         self.training_seconds += answer.seconds
         fold = trial.fold
         verdict = trial.take(answer)
-        reports = trial.new_reports()
+        reports = trial.new_reports() if len(self._study.metrics) == 1 else {}
         self._asker.report(trial.asked, reports)
         self._registry.notify(
             "tunekit_trial_advanced",
@@ -144,12 +150,25 @@ class Coordinator:
             self._finish(trial, "complete", trial.value)
         elif verdict == "failed":
             self._finish(trial, "failed", None)
-        elif verdict == "report" and reports and self._asker.should_prune(trial.asked):
-            epoch = max(reports)
-            trial.reason = f"{self._study.pruner} pruning after epoch {epoch}"
+        elif verdict != "go on" and self._is_hopeless(trial, reports):
             self._finish(trial, "pruned", None)
         else:
             self._engine.submit(ask, trial.next_unit())
+
+    def _is_hopeless(self, trial: RunningTrial, reports: Mapping[int, float]) -> bool:
+        """Whether the pruner ends the trial, or the race over folds; the trial gets the reason."""
+        if reports and self._asker.should_prune(trial.asked):
+            trial.reason = f"{self._study.pruner} pruning after epoch {max(reports)}"
+            return True
+        if not trial.scores or trial.fold_is_open or not self._study.racing:
+            return False
+        verdict = self._race.verdict(trial.scores, self._complete)
+        if verdict is None or not verdict.is_behind:
+            return False
+        trial.reason = verdict.words
+        # Its own mean over the first folds might flatter it.
+        self._asker.report(trial.asked, {trial.epochs + len(trial.scores): verdict.stand_in})
+        return True
 
     def _take_failure(self, trial: RunningTrial, failure: Failure) -> None:
         if failure.worker_died:
@@ -163,8 +182,13 @@ class Coordinator:
     def _finish(self, trial: RunningTrial, state: State, value: float | None) -> None:
         del self._running[trial.asked.ask]
         done = trial.finished(state, value, self._provenance)
+        values = None
+        if state == "complete":
+            assert value is not None
+            values = [value, *(done.measured[name] for name in self._study.metrics[1:])]
         # Told at once, so that the next ask knows; written when the workers are busy again.
-        self._unrecorded.append((self._asker.tell(trial.asked, optuna_state(state), value), done))
+        told = self._asker.tell(trial.asked, optuna_state(state), values, trial.violations)
+        self._unrecorded.append((told, done))
 
     def _write(self) -> None:
         """Record the finished trials and tell the observers."""
@@ -174,4 +198,11 @@ class Coordinator:
             frozen.user_attrs = notes(done)
             recorded = self._record.add(frozen)
             self.trials.append(recorded)
+            if _is_rival(recorded):
+                self._complete[recorded.number] = recorded.scores
             self._registry.notify("tunekit_trial_finished", trial=recorded)
+
+
+def _is_rival(trial: FinishedTrial) -> bool:
+    """Whether others are raced against it."""
+    return trial.state == "complete" and not trial.diverged and trial.violation == 0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import optuna
@@ -19,11 +21,15 @@ logger = logging.getLogger("tunekit")
 RECONNECT_SECONDS = 60.0
 """How long a search waits for a server that went away, one that restarts for example."""
 
+RETRY_SECONDS = 0.5
+
 T = TypeVar("T")
 
 # A server or network that is gone without a word is noticed after a minute. Seconds, but for
-# the last, which is in milliseconds.
+# the last, which is in milliseconds. A database without an encoding (SQL_ASCII) gives bytes
+# otherwise.
 _LIBPQ = {
+    "client_encoding": "utf8",
     "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -35,6 +41,14 @@ _AWAY = (
     sqlalchemy.exc.InterfaceError,
     optuna.exceptions.StorageInternalError,
 )
+_UNUSABLE = (
+    sqlalchemy.exc.SQLAlchemyError,
+    optuna.exceptions.OptunaError,
+    ImportError,  # the driver
+    RuntimeError,  # tables of another version of Optuna
+    ValueError,  # the address
+)
+# By what PostgreSQL and its driver say.
 _REMEDIES = {
     "password authentication failed": "Correct it in the address, in ~/.pgpass or in PGPASSWORD",
     "no password supplied": "Put one into the address, into ~/.pgpass or into PGPASSWORD",
@@ -57,7 +71,8 @@ def options(storage: str) -> dict[str, Any]:
     address = sqlalchemy.make_url(storage)
     if address.get_backend_name() == "sqlite":
         return {}
-    told: dict[str, Any] = {"pool_pre_ping": True}  # a connection may have ended while it idled
+    # A connection for each transaction: none is left open, and none is found to have ended.
+    told: dict[str, Any] = {"poolclass": sqlalchemy.NullPool}
     if address.drivername in ("postgresql", "postgresql+psycopg", "postgresql+psycopg2"):
         given = set(address.query)
         if "PGCONNECT_TIMEOUT" in os.environ:
@@ -90,17 +105,25 @@ def patiently(storage: str, work: Callable[[], T]) -> T:
                 )
             elif time.monotonic() > deadline:
                 raise
-        time.sleep(0.5)
+        time.sleep(RETRY_SECONDS)
 
 
-def unusable(study: Study, error: Exception) -> StudyError:
-    """Why a record cannot be opened, and what to do about it."""
-    return StudyError(
-        f"cannot open the record of trials at {redacted(study.storage)}: "
-        f"{_explained(study.storage, error)}",
-        file=study.file,
-        key="study.storage",
-    )
+@contextmanager
+def opening(study: Study) -> Iterator[None]:
+    """Around what first meets a record's database.
+
+    Raises:
+        StudyError: The database cannot be used; with the reason and what to do about it.
+    """
+    try:
+        yield
+    except _UNUSABLE as error:
+        raise StudyError(
+            f"cannot open the record of trials at {redacted(study.storage)}: "
+            f"{_explained(study.storage, error)}",
+            file=study.file,
+            key="study.storage",
+        ) from None
 
 
 def _explained(storage: str, error: Exception) -> str:
@@ -145,7 +168,15 @@ def redacted(storage: str) -> str:
     if _is_misread(address):
         return f"{address.drivername}://***"
     secrets = [key for key in address.query if "password" in key]
+    if not (secrets or address.password):
+        return storage
     return address.difference_update_query(secrets).render_as_string(hide_password=True)
+
+
+def without_passwords(text: str) -> str:
+    """A text, such as a study file's, with the passwords of the addresses in it left out."""
+    text = re.sub(r"(://[^\s/?:@\"']*):[^\s\"']*@", r"\1:***@", text)
+    return re.sub(r"([?&]\w*password=)[^\s&\"']*", r"\1***", text)
 
 
 def _is_misread(address: sqlalchemy.URL) -> bool:

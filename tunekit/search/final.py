@@ -22,14 +22,16 @@ def leaders(
     """The best complete trials of different configurations, best first.
 
     Diverged trials, which have the scores of untrained networks, are left out unless there is
-    nothing else.
+    nothing else, and so are those that break constraints.
     """
     complete = [trial for trial in trials if trial.state == "complete"]
+    complete = [trial for trial in complete if trial.violation == 0] or complete
     sound = [trial for trial in complete if not trial.diverged] or complete
 
-    def rank(trial: FinishedTrial) -> tuple[float, int]:
+    def rank(trial: FinishedTrial) -> tuple[float, float, int]:
         assert trial.value is not None
-        return (-trial.value if larger_is_better else trial.value, trial.number)
+        value = -trial.value if larger_is_better else trial.value
+        return (trial.violation, value, trial.number)
 
     different: dict[str, FinishedTrial] = {}
     for trial in sorted(sound, key=rank):

@@ -23,7 +23,7 @@ import sqlalchemy
 from sqlalchemy import text
 
 from tunekit.errors import StudyError
-from tunekit.search.database import options, patiently, unusable
+from tunekit.search.database import opening, options, patiently
 from tunekit.study.addresses import sqlite_file
 from tunekit.study.study import Study
 
@@ -99,11 +99,9 @@ def held(study: Study) -> Iterator[Hold]:
         with _file_held(study, file) as unlosable:
             yield unlosable
         return
-    try:
+    with opening(study):
         is_postgresql = sqlalchemy.make_url(study.storage).get_backend_name() == "postgresql"
         server = _ServerHold(study) if is_postgresql else None
-    except (sqlalchemy.exc.SQLAlchemyError, ImportError, ValueError) as error:
-        raise unusable(study, error) from None
     if server is None:
         logger.debug("No lock is known for this record; a second search would not be noticed.")
         yield _Unlosable()
@@ -192,9 +190,10 @@ def _read_holder(path: Path) -> Holder | str:
 
 
 _TRY = text("SELECT pg_try_advisory_lock(:key)")
-# The two halves of the key are how the server shows it. What another role does is hidden.
+# The two halves of the key are how the server shows it. Of another role's connection it shows
+# little more than this name.
 _WHO = text(
-    "SELECT a.usename, a.application_name, a.backend_start FROM pg_locks l"
+    "SELECT a.application_name FROM pg_locks l"
     " JOIN pg_stat_activity a ON a.pid = l.pid"
     " JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()"
     " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1"
@@ -210,7 +209,7 @@ _SETTINGS = {
 _SET = text(
     "SELECT set_config(name, :value, false) FROM pg_settings WHERE name = :name"  # as far as known
 )
-_APPLICATION = re.compile(r"tunekit (\d+) (\S+) (.*)")
+_APPLICATION = re.compile(r"tunekit (\d+) (\d+) (\S+) (.*)")
 
 
 class _ServerHold:
@@ -220,10 +219,10 @@ class _ServerHold:
         self._study = study
         here = Holder.here()
         # PostgreSQL keeps 63 bytes of it.
-        self._application = f"tunekit {here.pid} {here.host[:30]} {here.user}"
+        began = int(datetime.datetime.fromisoformat(here.since).timestamp())
+        self._application = f"tunekit {here.pid} {began} {here.host[:25]} {here.user}"
         self._engine = sqlalchemy.create_engine(
             study.storage,
-            poolclass=sqlalchemy.NullPool,
             isolation_level="AUTOCOMMIT",
             **options(study.storage),
         )
@@ -269,10 +268,9 @@ def _server_holder(connection: sqlalchemy.Connection, digest: bytes) -> Holder |
         "high": int.from_bytes(digest[:4], "big"),
         "low": int.from_bytes(digest[4:8], "big"),
     }
-    row = connection.execute(_WHO, halves).first()
-    if row is None:
-        return "another process"
-    match = _APPLICATION.fullmatch(row.application_name or "")
+    application = connection.scalar(_WHO, halves)
+    match = _APPLICATION.fullmatch(application or "")
     if match is None:
-        return f"another process, connected to the database as {row.usename}"
-    return Holder(int(match[1]), match[2], match[3], row.backend_start.isoformat())
+        return "another process"
+    since = datetime.datetime.fromtimestamp(int(match[2])).astimezone()
+    return Holder(int(match[1]), match[3], match[4], since.isoformat())

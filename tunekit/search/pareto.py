@@ -26,10 +26,12 @@ def front(values: Sequence[Sequence[float]], larger_is_better: Sequence[bool]) -
     # does something on the front that dominates it too.
     order = known[np.lexsort(points[known].T[::-1])]
     rest = points[order, 1:]
-    kept, members = np.empty_like(rest), list[int]()
+    # One row an objective: reductions over a short last axis are several times slower.
+    kept, members = np.empty(rest.T.shape), list[int]()
     for index, point in zip(order.tolist(), rest, strict=True):
-        if not (kept[: len(members)] <= point).all(axis=1).any():
-            kept[len(members)] = point
+        count = len(members)
+        if not (kept[:, :count] <= point[:, None]).all(axis=0).any():
+            kept[:, count] = point
             members.append(index)
     return sorted(members)
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 Array = NDArray[Any]
 
@@ -142,9 +141,11 @@ def _p_value(by: float, looked: int, pool: Array, own: Array) -> float:
         pool: Scores of complete trials, shape ``(trials, folds)``, the incumbent's first.
         own: Scores of the trial, shape ``(looked,)``.
     """
+    from scipy import special  # slow to import, and a search without folds needs none of it
+
     freedom = (pool.shape[0] - 1) * (pool.shape[1] - 1)
     step = _step(pool, own)
-    if by <= 0 or freedom == 0 or step is None:
+    if freedom == 0 or step is None:
         return 1.0
     trials, folds = pool.mean(axis=1, keepdims=True), pool.mean(axis=0)
     residual = pool - trials - folds + pool.mean()

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import datetime
-import math
+import itertools
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
-import sqlalchemy.exc
-from optuna.trial import FrozenTrial, TrialState
+import sqlalchemy
+from optuna.trial import FrozenTrial
 
 from tunekit.errors import StudyError, WorkError
 from tunekit.plugins import Owner, PluginFile
-from tunekit.records import Curve, Diagnosis, FinishedTrial, Span, State
+from tunekit.records import FinishedTrial
+from tunekit.search.continuation import Differences, UnfitError, in_short, refit
+from tunekit.search.database import cause, opening, options, patiently, redacted
+from tunekit.search.lock import Hold
+from tunekit.search.notes import finished
 from tunekit.search.recall import FILES, OWNERS
+from tunekit.search.samplers import distribution
 from tunekit.search.setting import Direction
+from tunekit.space import Scalar
 from tunekit.study.addresses import sqlite_file
+from tunekit.study.space import Space
 from tunekit.study.study import Study
 
-STATES: dict[TrialState, State] = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-}
+IDENTITY = "tunekit:identity"
+SIGNATURE = "tunekit:signature"
+FINAL = "tunekit:final"
+ABOUT = "tunekit:about"
+ENDED = "tunekit:ended"
+ADVISED = "tunekit:advised"
 
 # Optuna's own notes on a trial that nobody needs once it is finished.
 _PASSING_NOTES = ("tpe:",)
@@ -37,73 +47,72 @@ class Record:
     Args:
         study: The study.
         fresh: Whether to put an existing record aside under a dated name and start over.
+        hold: What keeps others from writing to it; None for a record that is only read.
+
+    Attributes:
+        notes: What a person should know of how the record was opened, one sentence each.
+        is_new: Whether `open` made it.
 
     Raises:
-        StudyError: The storage cannot be opened, or holds trials of another space.
+        StudyError: The storage cannot be opened.
     """
 
-    def __init__(self, study: Study, *, fresh: bool = False) -> None:
-        self._study = study
+    def __init__(self, study: Study, *, fresh: bool = False, hold: Hold | None = None) -> None:
+        self._study, self._hold = study, hold
         self._url = study.storage
         self._optuna: optuna.Study | None = None
-        try:
-            self._storage = optuna.storages.RDBStorage(study.storage)
+        self.notes: list[str] = []
+        self.is_new = False
+        with opening(study):
+            self._storage = optuna.storages.RDBStorage(
+                study.storage, engine_kwargs=options(study.storage)
+            )
             names = set(optuna.get_all_study_names(self._storage))
             if fresh and study.name in names:
-                self._put_aside()
+                self._rename({study.name: self._dated()})
                 names.remove(study.name)
             if study.name in names:
                 self._optuna = optuna.load_study(study_name=study.name, storage=self._storage)
-        except (sqlalchemy.exc.SQLAlchemyError, ImportError, RuntimeError, ValueError) as error:
-            raise self._unusable(error) from None
 
-    def _unusable(self, error: Exception) -> StudyError:
-        return StudyError(
-            f"cannot open the record of trials at {redacted(self._url)}: {_told(error)}. Move it "
-            "away, or name another place",
-            file=self._study.file,
-            key="study.storage",
-        )
-
-    def _put_aside(self) -> None:
+    def _dated(self) -> str:
         now = datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S.%f")
-        name = self._study.name
-        optuna.copy_study(
-            from_study_name=name,
-            from_storage=self._storage,
-            to_storage=self._storage,
-            to_study_name=f"{name} (until {now})",
-        )
-        optuna.delete_study(study_name=name, storage=self._storage)
+        return f"{self._study.name} (until {now})"
 
-    def check(
-        self, direction: Direction, signature: Mapping[str, str], files: Sequence[PluginFile] = ()
+    def _rename(self, names: Mapping[str, str]) -> None:
+        """Give studies other names, all at once or, when that is interrupted, none of them."""
+        change = sqlalchemy.text("UPDATE studies SET study_name = :new WHERE study_name = :old")
+        with self._storage.engine.begin() as connection:
+            for old, new in names.items():
+                connection.execute(change, {"old": old, "new": new})
+
+    def open(
+        self,
+        directions: Sequence[Direction],
+        signature: Mapping[str, str],
+        files: Sequence[PluginFile] = (),
     ) -> None:
         """Create the study's record, or see that its trials can be joined by new ones.
 
+        Where the space has changed, the trials that are still in it are carried over, and the
+        record as it was is kept under a dated name.
+
         Args:
-            direction: ``"maximize"`` or ``"minimize"``.
+            directions: ``"maximize"`` or ``"minimize"``, one for each objective.
             signature: All that makes trials comparable: the space, the data, the metric.
             files: Single-file plugins, whose text is kept so that a trial can be trained again.
 
         Raises:
-            StudyError: The existing trials were made under another signature.
+            StudyError: The existing trials cannot be joined by those of this study.
         """
         if self._optuna is not None and not self._optuna.get_trials(deepcopy=False):
             # Nothing to protect: an earlier start was given up before its first trial.
             optuna.delete_study(study_name=self._study.name, storage=self._storage)
             self._optuna = None
         if self._optuna is None:
-            self._optuna = optuna.create_study(
-                study_name=self._study.name, storage=self._storage, direction=direction
-            )
-            self._optuna.set_user_attr("tunekit:identity", uuid.uuid4().hex)
-            self._optuna.set_user_attr(
-                FILES, [{"path": file.path, "text": file.text} for file in files]
-            )
-            self._optuna.set_user_attr("tunekit:signature", dict(signature))
+            self._optuna = self._create(self._study.name, directions, signature, files)
+            self.is_new = True
             return
-        recorded = self._optuna.user_attrs.get("tunekit:signature")
+        recorded = self._optuna.user_attrs.get(SIGNATURE)
         if recorded is None:
             raise StudyError(
                 f"{redacted(self._url)} holds a study {self._study.name!r} that tunekit did not "
@@ -111,20 +120,75 @@ class Record:
                 file=self._study.file,
                 key="study.name",
             )
-        changes = [
-            f"  {key}: was {recorded.get(key, 'not there')}, is {signature.get(key, 'not there')}"
-            for key in sorted({*recorded, *signature})
-            if recorded.get(key) != signature.get(key)
-        ]
-        if changes:
-            raise StudyError(
-                f"the record holds {len(self.trials())} trials of {self._study.name!r} that new "
-                "ones could not be compared with:\n"
-                + "\n".join(changes)
-                + "\nUndo the change, give the study another name, or start over with --fresh "
-                "(the old trials are kept under a dated name).",
-                file=self._study.file,
-            )
+        differences = Differences(recorded, signature)
+        if differences.exact:
+            raise self._cannot_join(differences.told(differences.exact))
+        if differences.changed:
+            self._continue(directions, signature, files, differences)
+
+    def _create(
+        self,
+        name: str,
+        directions: Sequence[Direction],
+        signature: Mapping[str, str],
+        files: Sequence[PluginFile],
+    ) -> optuna.Study:
+        created = optuna.create_study(
+            study_name=name, storage=self._storage, directions=list(directions)
+        )
+        created.set_user_attr(IDENTITY, uuid.uuid4().hex)
+        created.set_user_attr(FILES, [{"path": file.path, "text": file.text} for file in files])
+        created.set_user_attr(SIGNATURE, dict(signature))
+        return created
+
+    def _cannot_join(self, differences: str) -> StudyError:
+        return StudyError(
+            f"the record holds {len(self.frozen())} trials of {self._study.name!r} that new "
+            f"ones could not be compared with:\n{differences}\n"
+            "Undo the change, give the study another name, or start over with --fresh (the old "
+            "trials are kept under a dated name).",
+            file=self._study.file,
+        )
+
+    def _continue(
+        self,
+        directions: Sequence[Direction],
+        signature: Mapping[str, str],
+        files: Sequence[PluginFile],
+        differences: Differences,
+    ) -> None:
+        """Open a record of the changed study that starts with the trials that are still in it."""
+        old = self.frozen()
+        fitting: list[FrozenTrial] = []
+        unfit: list[tuple[int, str]] = []
+        for trial in old:
+            try:
+                fitting.append(
+                    carried(trial, self._study.space, len(fitting), differences.changed_components)
+                )
+            except UnfitError as error:
+                unfit.append((trial.number, str(error)))
+        if not fitting:
+            words = [name for name in differences.changed if "digest" not in name]
+            raise self._cannot_join(f"{differences.told(words)}\n  {in_short(unfit)}")
+        name, dated = self._study.name, self._dated()
+        # A name that a killed continuation may have left behind; nothing reads it.
+        unfinished = f"{name} (being continued)"
+        if unfinished in optuna.get_all_study_names(self._storage):
+            optuna.delete_study(study_name=unfinished, storage=self._storage)
+        opened = self._create(unfinished, directions, signature, files)
+        for trial in fitting:
+            opened.add_trial(trial)
+        if not unfit:
+            # The same trials under the same numbers: for MLflow it is the study that it was.
+            opened.set_user_attr(IDENTITY, self.identity)
+        self._rename({name: dated, unfinished: name})
+        self._optuna = optuna.load_study(study_name=name, storage=self._storage)
+        left = f" {in_short(unfit).capitalize()}." if unfit else ""
+        self.notes.append(
+            f"the space has changed: {len(fitting)} of {len(old)} trials go on, and all "
+            f"{len(old)} are kept as {dated!r}.{left}"
+        )
 
     def remember(self, owners: Mapping[str, Owner]) -> None:
         """Keep who brought the components that did not come with tunekit, for `recalled`."""
@@ -148,18 +212,27 @@ class Record:
     @property
     def optuna(self) -> optuna.Study:
         """Optuna's view of the record."""
-        assert self._optuna is not None, "check() comes first"
+        assert self._optuna is not None, "open() comes first"
         return self._optuna
+
+    def names(self) -> list[str]:
+        """All studies in the storage."""
+        return optuna.get_all_study_names(self._storage)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether tunekit made it."""
+        return SIGNATURE in self.optuna.user_attrs
 
     @property
     def signature(self) -> dict[str, str]:
         """What makes the recorded trials comparable, in words."""
-        return dict(self.optuna.user_attrs["tunekit:signature"])
+        return dict(self.optuna.user_attrs[SIGNATURE])
 
     @property
     def identity(self) -> str:
         """What stays the same for as long as this record exists."""
-        return str(self.optuna.user_attrs["tunekit:identity"])
+        return str(self.optuna.user_attrs[IDENTITY])
 
     def frozen(self) -> list[FrozenTrial]:
         """The recorded trials as Optuna has them."""
@@ -174,6 +247,7 @@ class Record:
         """Write a finished trial and return it with its number.
 
         Raises:
+            StudyError: Another search took the study while its server was away.
             WorkError: The storage does not take it.
         """
         trial.system_attrs = {
@@ -181,16 +255,38 @@ class Record:
             for key, value in trial.system_attrs.items()
             if not key.startswith(_PASSING_NOTES)
         }
-        try:
+        attempts = itertools.count()
+
+        def write() -> int:
             study_id = self._storage.get_study_id_from_name(self._study.name)
+            # After a lost connection: only the answer may be lost, not the trial.
+            if next(attempts) and (written := self._written(study_id, trial)) is not None:
+                return written
             trial_id = self._storage.create_new_trial(study_id, template_trial=trial)
-            trial.number = self._storage.get_trial_number_from_id(trial_id)
+            return self._storage.get_trial_number_from_id(trial_id)
+
+        with self._writing():
+            if self._hold is not None:
+                self._hold.check()
+            trial.number = patiently(self._url, write)
+        return finished(trial)
+
+    def _written(self, study_id: int, trial: FrozenTrial) -> int | None:
+        ask = trial.user_attrs["tunekit"]["ask"]
+        for other in self._storage.get_all_trials(study_id, deepcopy=False):
+            if other.user_attrs.get("tunekit", {}).get("ask") == ask:
+                return other.number
+        return None
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except (optuna.exceptions.OptunaError, sqlalchemy.exc.SQLAlchemyError, KeyError) as error:
             raise WorkError(
-                f"cannot write to the record at {redacted(self._url)}: {_told(error)}. What was "
+                f"cannot write to the record at {redacted(self._url)}: {cause(error)}. What was "
                 "written before is kept; the same command goes on."
             ) from None
-        return finished(trial)
 
     def plugin_files(self) -> tuple[PluginFile, ...]:
         """The single-file plugins that the trials were trained with."""
@@ -198,101 +294,73 @@ class Record:
 
     def final(self) -> dict[str, Any] | None:
         """The stored final ranking and test score, or None."""
-        stored = self.optuna.user_attrs.get("tunekit:final")
-        return dict(stored) if stored else None
+        return self._kept(FINAL)
 
     def set_final(self, final: Mapping[str, Any]) -> None:
         """Store the final ranking and test score."""
-        self.optuna.set_user_attr("tunekit:final", dict(final))
+        self._keep(FINAL, final)
+
+    @property
+    def about(self) -> dict[str, Any] | None:
+        """What the study was when it was searched last, or None."""
+        return self._kept(ABOUT)
+
+    def set_about(self, about: Mapping[str, Any]) -> None:
+        """Store what the study is."""
+        if self.about != about:
+            self._keep(ABOUT, about)
+
+    @property
+    def ended(self) -> dict[str, Any] | None:
+        """How the last search ended, or None."""
+        return self._kept(ENDED)
+
+    def set_ended(self, ended: Mapping[str, Any]) -> None:
+        """Store how the search ended."""
+        self._keep(ENDED, ended)
+
+    @property
+    def advised(self) -> list[dict[str, Scalar]]:
+        """Configurations that a warm start advises to try first."""
+        return list(self.optuna.user_attrs.get(ADVISED, []))
+
+    def advise(self, configurations: Sequence[Mapping[str, Scalar]]) -> None:
+        """Store configurations to try first."""
+        self.optuna.set_user_attr(ADVISED, [dict(c) for c in configurations])
+
+    def _kept(self, key: str) -> dict[str, Any] | None:
+        stored = self.optuna.user_attrs.get(key)
+        return dict(stored) if stored else None
+
+    def _keep(self, key: str, value: Mapping[str, Any]) -> None:
+        with self._writing():
+            patiently(self._url, lambda: self.optuna.set_user_attr(key, dict(value)))
 
 
-def _told(error: Exception) -> str:
-    """The first line of a database error, without SQLAlchemy's wrapping."""
-    cause = error.__cause__ or error
-    return str(getattr(cause, "orig", None) or cause).partition("\n")[0]
+def carried(
+    trial: FrozenTrial, space: Space, ask: int, changed_components: frozenset[str] = frozenset()
+) -> FrozenTrial:
+    """A recorded trial as one of a changed study.
 
+    Args:
+        trial: As it was recorded.
+        space: The changed study's space.
+        ask: Its ask index there.
+        changed_components: Components whose code is another one.
 
-def redacted(url: str) -> str:
-    """A storage address without its password."""
-    try:
-        return sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
-    except sqlalchemy.exc.ArgumentError:
-        return "an address that SQLAlchemy cannot read"
-
-
-def notes(trial: FinishedTrial) -> dict[str, Any]:
-    """What a trial has beyond Optuna's own fields, as its user attributes."""
-    return {
-        "configuration": dict(trial.configuration),
-        "curves": [
-            {
-                "fold": curve.fold,
-                "epochs": list(curve.epochs),
-                "metrics": {
-                    # JSON has no NaN.
-                    name: [value if math.isfinite(value) else None for value in values]
-                    for name, values in curve.metrics.items()
-                },
-            }
-            for curve in trial.curves
-        ],
-        "tunekit": {
-            "ask": trial.ask,
-            "scores": list(trial.scores),
-            "started": trial.started,
-            "finished": trial.finished,
-            "training_seconds": trial.training_seconds,
-            "reason": trial.reason,
-            "diverged": trial.diverged,
-            "parameters": trial.parameters,
-            "provenance": dict(trial.provenance),
-            "diagnosis": dataclasses.asdict(trial.diagnosis) if trial.diagnosis else None,
-            "measured": dict(trial.measured),
-            "violation": trial.violation,
-            "spans": [list(dataclasses.astuple(span)) for span in trial.spans],
-            "carried": trial.carried,
-        },
+    Raises:
+        UnfitError: It cannot be joined by trials of that study.
+    """
+    attrs = trial.user_attrs
+    configuration = refit(attrs["configuration"], space, changed_components)
+    notes = {**attrs["tunekit"], "ask": ask, "repeats": [], "carried": trial.number}
+    searched = {p.name: p for p in space.searched if p.name in configuration}
+    joined = copy.copy(trial)
+    joined.params = {name: configuration[name] for name in searched}
+    joined.distributions = {name: distribution(p) for name, p in searched.items()}
+    joined.user_attrs = {**attrs, "configuration": configuration, "tunekit": notes}
+    # Brackets and rungs of pruners go with the ask index; constraints stay.
+    joined.system_attrs = {
+        k: v for k, v in trial.system_attrs.items() if k.startswith("constraints")
     }
-
-
-def finished(trial: FrozenTrial) -> FinishedTrial:
-    """A recorded trial, from Optuna's fields and the notes."""
-    kept = trial.user_attrs["tunekit"]
-    curves = tuple(
-        Curve(
-            curve["fold"],
-            tuple(curve["epochs"]),
-            {
-                name: tuple(math.nan if value is None else value for value in values)
-                for name, values in curve["metrics"].items()
-            },
-        )
-        for curve in trial.user_attrs["curves"]
-    )
-    return FinishedTrial(
-        number=trial.number,
-        ask=kept["ask"],
-        state=STATES[trial.state],
-        value=trial.value,
-        params=trial.params,
-        configuration=trial.user_attrs["configuration"],
-        curves=curves,
-        scores=tuple(kept["scores"]),
-        started=kept["started"],
-        finished=kept["finished"],
-        training_seconds=kept["training_seconds"],
-        reason=kept["reason"],
-        diverged=kept["diverged"],
-        parameters=kept["parameters"],
-        provenance=kept["provenance"],
-        diagnosis=Diagnosis(**kept["diagnosis"]) if kept.get("diagnosis") else None,
-        measured=kept.get("measured", {}),
-        violation=kept.get("violation", 0.0),
-        spans=tuple(Span(*span) for span in kept.get("spans", ())),
-        carried=kept.get("carried"),
-    )
-
-
-def optuna_state(state: State) -> TrialState:
-    """Optuna's name of a state."""
-    return next(known for known, name in STATES.items() if name == state)
+    return joined

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,15 +13,22 @@ from pathlib import Path
 import optuna
 
 from tunekit.errors import WorkError
-from tunekit.records import Finalist, FinishedTrial, StudyInfo, StudyResult, TestScore
+from tunekit.records import Finalist, FinishedTrial, Remark, StudyInfo, StudyResult, TestScore
 from tunekit.search.asking import Asker
+from tunekit.search.basis import Basis
 from tunekit.search.coordinator import Coordinator, Limits
+from tunekit.search.database import opening, without_passwords
 from tunekit.search.engines import Engine
 from tunekit.search.final import Final, epochs_for_test, leaders, restored, stored
+from tunekit.search.front import front_of
 from tunekit.search.interrupt import Interrupt, Interrupted
 from tunekit.search.launch import make_engine
+from tunekit.search.lock import held
+from tunekit.search.recalled_study import kept
 from tunekit.search.record import Record
+from tunekit.search.remarks import remarks
 from tunekit.search.setting import Setting
+from tunekit.search.warm import learn
 
 
 @dataclass
@@ -84,19 +92,25 @@ def run_search(setting: Setting, *, fresh: bool = False) -> Search:
     with (
         Interrupt() as interrupt,
         seconds.measured("total"),
+        held(setting.study) as hold,
         tempfile.TemporaryDirectory(prefix="tunekit-", ignore_cleanup_errors=True) as folder,
     ):
         with seconds.measured("stores"):
-            record = Record(setting.study, fresh=fresh)
-            record.check(setting.direction, setting.signature(), setting.registry.files)
-            record.remember(setting.owners())
+            record = Record(setting.study, fresh=fresh, hold=hold)
+            with opening(setting.study):
+                record.open(setting.directions, setting.signature(), setting.registry.files)
+                record.remember(setting.owners())
+            if record.is_new and setting.study.warm_start is not None:
+                learn(record, setting.study)
         # Workers start while this process is busy with the observers' stores.
         engine = make_engine(setting, Path(folder))
         try:
             with seconds.measured("stores"):
                 info = describe(setting, record)
+                record.set_about(kept(info))
                 setting.registry.notify("tunekit_study_started", study=info)
             result = _Conduct(setting, record, engine, interrupt, seconds).result()
+            _conclude(record, result)
         finally:
             engine.close()
         setting.registry.notify("tunekit_study_finished", result=result)
@@ -110,7 +124,7 @@ def describe(setting: Setting, record: Record) -> StudyInfo:
         name=study.name,
         file=study.file,
         folder=str(study.folder),
-        text=study.text,
+        text=without_passwords(study.text),
         identity=record.identity,
         metric=study.metric,
         larger_is_better=setting.metric.larger_is_better,
@@ -121,6 +135,22 @@ def describe(setting: Setting, record: Record) -> StudyInfo:
         tracking_uri=study.tracking_uri,
         artifact_root=study.artifact_root,
         experiment=study.experiment,
+        objectives=setting.objectives,
+        constraints=tuple(constraint.words for constraint in study.constraints),
+        command=without_passwords(study.command),
+        notes=tuple(record.notes),
+    )
+
+
+def _conclude(record: Record, result: StudyResult) -> None:
+    """Store how the search ended; time adds up over all its runs."""
+    before = record.ended["seconds"] if record.ended else 0.0
+    record.set_ended(
+        {
+            "status": result.status,
+            "seconds": before + result.seconds,
+            "remarks": [[remark.kind, remark.words] for remark in result.remarks],
+        }
     )
 
 
@@ -137,6 +167,7 @@ class _Conduct:
     ) -> None:
         self.setting, self.record, self.engine = setting, record, engine
         self.interrupt, self.seconds = interrupt, seconds
+        self.is_exhausted = False
 
     def result(self) -> StudyResult:
         """Search, then train the best few again; the parts that a signal leaves time for."""
@@ -155,7 +186,7 @@ class _Conduct:
             status = "interrupted"
         else:
             status = "failed" if best is None else "finished"
-        return StudyResult(
+        result = StudyResult(
             status,  # type: ignore[arg-type]
             best,
             tuple(trials),
@@ -163,24 +194,31 @@ class _Conduct:
             test,
             time.perf_counter() - begin,
             self.seconds.training,
+            front_of(trials, self.setting.objectives),
         )
+        return dataclasses.replace(result, remarks=self._remarks(result))
+
+    def _remarks(self, result: StudyResult) -> tuple[Remark, ...]:
+        found = remarks(self.setting.study.space, result, Basis.of(self.setting))
+        if not self.is_exhausted:
+            return found
+        words = f"All {len(result.trials)} configurations of the space were tried."
+        return (*found, Remark("exhausted", words))
 
     def _trials(self) -> list[FinishedTrial]:
         setting, study = self.setting, self.setting.study
-        asker = Asker(study, self.record.frozen(), setting.direction, setting.longest)
-        coordinator = Coordinator(
+        asker = Asker(
             study,
-            setting.registry,
-            self.record,
-            asker,
-            self.engine,
-            folds=len(setting.problem.folds),
-            longest=setting.longest,
-            provenance=setting.provenance(),
+            self.record.frozen(),
+            setting.directions,
+            setting.longest,
+            self.record.advised,
         )
+        coordinator = Coordinator(setting, self.record, asker, self.engine)
         deadline = None if study.timeout is None else time.monotonic() + study.timeout
         coordinator.run(Limits(study.trials, deadline), self.interrupt)
         self.seconds.training += coordinator.training_seconds
+        self.is_exhausted = coordinator.is_exhausted
         return coordinator.trials
 
     def _leaders(self, trials: list[FinishedTrial], count: int) -> list[FinishedTrial]:

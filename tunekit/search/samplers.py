@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import math
 import warnings
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,17 +38,22 @@ def distribution(parameter: Parameter) -> optuna.distributions.BaseDistribution:
     )
 
 
-def make_sampler(study: Study, ask: int) -> optuna.samplers.BaseSampler:
+def make_sampler(study: Study, ask: int, *, at_random: bool = False) -> optuna.samplers.BaseSampler:
     """The sampler for one ask.
 
     It is made anew each time from the study's seed and the ask index, so that a resumed search
     goes on as if it had not stopped; what it knows comes from the trials themselves.
+
+    Args:
+        study: The study.
+        ask: The ask index.
+        at_random: Whether to draw at random, whatever the study's sampler is.
     """
     seed = int(np.random.SeedSequence(study.seed, spawn_key=(ask,)).generate_state(1)[0])
     options: dict[str, Any] = dict(study.sampler_options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        match study.sampler:
+        match "random" if at_random else study.sampler:
             case "tpe":
                 # Without `group`, a space with conditions is sampled one parameter at a time.
                 return optuna.samplers.TPESampler(
@@ -90,19 +94,16 @@ def check(study: Study) -> None:
     """
     if study.sampler == "gp":
         _need_torch(study)
-    given_in_advance(study)
+    if study.sampler == "grid":
+        grid(study)
 
 
-def given_in_advance(study: Study) -> Sequence[Mapping[str, Scalar]] | QuasiRandom | None:
-    """All configurations of a sampler that does not learn, by ask index; None for one that does.
+def grid(study: Study) -> list[dict[str, Scalar]]:
+    """All configurations of a grid, in the random order in which they are tried.
 
     Raises:
         StudyError: The grid is too large.
     """
-    if study.sampler == "qmc":
-        return QuasiRandom(study.space, study.seed)
-    if study.sampler != "grid":
-        return None
     points = int(study.sampler_options.get("points", 3))
     size = study.space.size(points)
     if size is None or size > MAX_GRID:
@@ -112,10 +113,10 @@ def given_in_advance(study: Study) -> Sequence[Mapping[str, Scalar]] | QuasiRand
             file=study.file,
             key="sampler.name",
         )
-    grid = list(study.space.grid(points))
+    configurations = list(study.space.grid(points))
     # In random order, so that a search that ends early has seen all of the space.
-    order = np.random.default_rng(study.seed).permutation(len(grid))
-    return [grid[i] for i in order]
+    order = np.random.default_rng(study.seed).permutation(len(configurations))
+    return [configurations[i] for i in order]
 
 
 class QuasiRandom:

@@ -22,9 +22,9 @@ from tunekit.nn.recipe import Recipe
 from tunekit.nn.run import layout_of
 from tunekit.nn.targets import Encoding
 from tunekit.plugins import BUILTIN, Owner, Registry
-from tunekit.records import Problem
+from tunekit.records import Objective, Problem
 from tunekit.space import Choices, Fixed, Interval, Scalar
-from tunekit.study.study import Study, for_task
+from tunekit.study.study import MEASURED, Study, for_task
 
 Direction = Literal["maximize", "minimize"]
 """Which way a metric gets better, as Optuna says it."""
@@ -110,9 +110,23 @@ class Setting:
         return self.registry.find(Metric, self.study.metric)
 
     @property
-    def direction(self) -> Direction:
-        """Which way the objective gets better."""
-        return "maximize" if self.metric.larger_is_better else "minimize"
+    def objectives(self) -> tuple[Objective, ...]:
+        """All that is optimized; the first one is `metric`."""
+        return tuple(
+            Objective(
+                name,
+                name not in MEASURED and self.registry.find(Metric, name).larger_is_better,
+            )
+            for name in self.study.metrics
+        )
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """Which way each objective gets better."""
+        return tuple(
+            "maximize" if objective.larger_is_better else "minimize"
+            for objective in self.objectives
+        )
 
     @property
     def longest(self) -> int:
@@ -145,17 +159,13 @@ class Setting:
         space = self.study.space
         words = {f"space {name}": text for name, text in space.describe().items()}
         exact = hashlib.sha256(space.signature().encode()).hexdigest()[:16]
-        sampler = {}
-        if self.study.sampler == "grid":
-            # A grid is gone through by its index: its points decide what is at which.
-            sampler["sampler (grid points)"] = str(self.study.sampler_options)
         return {
             **words,
-            **sampler,
             **self._plugins(),
             "space (digest, all digits and the order of regularizers)": exact,
             "data (digest)": self.problem.digest,
-            "study.metric": self.study.metric,
+            "study.metric": ", ".join(self.study.metrics),
+            "study.constraints": ", ".join(c.words for c in self.study.constraints) or "none",
             "study.seed": str(self.study.seed),
         }
 
@@ -190,7 +200,8 @@ class Setting:
 
     def owners(self) -> dict[str, Owner]:
         """Who brought the study's components, by kind and name, as far as it was not tunekit."""
-        named = {("metric", self.study.metric)}
+        asked = {self.study.metric, *self.study.measures}
+        named = {("metric", name) for name in asked if name not in MEASURED}
         if self.study.data.source in self.registry.names(Dataset.kind):
             named.add((Dataset.kind, self.study.data.source))
         for parameter in self.study.space.parameters:

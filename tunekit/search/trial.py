@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,6 +12,8 @@ from tunekit.records import Curve, Diagnosis, FinishedTrial, Span, State
 from tunekit.search.asking import Asked
 from tunekit.search.units import Outcome, Unit
 from tunekit.space import Scalar
+from tunekit.study.constraints import PARAMETERS
+from tunekit.study.study import Study
 
 MAX_DEATHS = 2
 """After so many dead workers at the same place a configuration is taken to be what kills them."""
@@ -18,7 +21,7 @@ MAX_DEATHS = 2
 SLICE = 10.0
 """Seconds after which a unit hands in its checkpoint: all that a dead worker can cost."""
 
-Verdict = Literal["go on", "report", "complete", "failed"]
+Verdict = Literal["go on", "stop", "fold", "complete", "failed"]
 
 
 @dataclass
@@ -29,16 +32,17 @@ class RunningTrial:
         asked: Its configuration.
         folds: How many folds there are to train on.
         stops: Epochs of the first fold after which the pruner is asked; the last is the end.
-        metric: The objective's name.
+        study: Whose trial it is.
     """
 
     asked: Asked
     folds: int
     stops: tuple[int, ...]
-    metric: str
+    study: Study
     started: float = field(default_factory=time.time)
     curves: list[Curve] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
+    measured: list[Mapping[str, float]] = field(default_factory=list)
     training_seconds: float = 0.0
     parameters: int | None = None
     diverged: bool = False
@@ -53,6 +57,11 @@ class RunningTrial:
     def fold(self) -> int:
         """The fold that is being trained."""
         return len(self.scores)
+
+    @property
+    def fold_is_open(self) -> bool:
+        """Whether a fold has been begun and not finished."""
+        return self._outcome is not None
 
     @property
     def epochs(self) -> int:
@@ -82,7 +91,8 @@ class RunningTrial:
         """Take an outcome in.
 
         Returns:
-            ``"go on"``: perform `next_unit`. ``"report"``: the pruner is to be asked first.
+            ``"go on"``: perform `next_unit`. ``"stop"``: the pruner is to be asked first.
+            ``"fold"``: a fold is finished, and the trial races for the others.
             ``"complete"`` or ``"failed"``: the trial is over.
         """
         self._outcome = outcome
@@ -93,12 +103,12 @@ class RunningTrial:
         if self.fold == 0 or outcome.checkpoint.status == "diverged":
             self.diagnosis = outcome.diagnosis
         if not math.isfinite(outcome.score):
-            self.reason = f"{self.metric} is {outcome.score} on fold {self.fold + 1}"
+            self.reason = f"{self.study.metric} is {outcome.score} on fold {self.fold + 1}"
             self._close_fold()
             return "failed"
         if outcome.checkpoint.status == "running":
             is_stop = self.fold == 0 and outcome.checkpoint.epoch in self.stops
-            return "report" if is_stop else "go on"
+            return "stop" if is_stop else "go on"
         if outcome.checkpoint.status == "diverged":
             self.diverged = True
             epoch = outcome.checkpoint.epoch
@@ -107,12 +117,13 @@ class RunningTrial:
         # One diverged fold says enough; its score is that of an untrained network.
         if self.diverged or len(self.scores) == self.folds:
             return "complete"
-        return "report" if len(self.scores) == 1 else "go on"
+        return "fold"
 
     def _close_fold(self) -> None:
         assert self._outcome is not None
         self.curves.append(curve(self.fold, self._outcome))
         self.scores.append(self._outcome.score)
+        self.measured.append(self._outcome.measured)
         self._outcome = None
 
     def new_reports(self) -> dict[int, float]:
@@ -124,7 +135,7 @@ class RunningTrial:
             if self._outcome
             else {}
         )
-        scores = metrics.get(f"val_{self.metric}", ())
+        scores = metrics.get(f"val_{self.study.metric}", ())
         reports = {
             epoch: scores[epoch]
             for epoch in range(self._reported + 1, len(scores))
@@ -135,11 +146,37 @@ class RunningTrial:
 
     @property
     def value(self) -> float:
-        """The objective: the mean over folds; a diverged fold speaks for all."""
-        return self.scores[-1] if self.diverged else sum(self.scores) / len(self.scores)
+        """The first objective: the mean over folds; a diverged fold speaks for all."""
+        return self._over_folds(self.scores)
+
+    def _over_folds(self, values: Sequence[float]) -> float:
+        return values[-1] if self.diverged else sum(values) / len(values)
+
+    @property
+    def quantities(self) -> dict[str, float]:
+        """What else is measured, by name, as far as it is known."""
+        known = {}
+        if self.measured:
+            names = self.measured[0]
+            known = {name: self._over_folds([m[name] for m in self.measured]) for name in names}
+        elif self.parameters is not None:
+            known = {PARAMETERS: float(self.parameters)}
+        return {name: known[name] for name in self.study.measures if name in known}
+
+    @property
+    def violations(self) -> dict[str, float]:
+        """By how much it breaks each constraint whose quantity is known."""
+        known = self.quantities
+        if self.scores:
+            known[self.study.metric] = self.value
+        return {
+            constraint.words: constraint.violation(known[constraint.quantity])
+            for constraint in self.study.constraints
+            if constraint.quantity in known
+        }
 
     def finished(
-        self, state: State, value: float | None, provenance: dict[str, Scalar]
+        self, state: State, value: float | None, provenance: Mapping[str, Scalar]
     ) -> FinishedTrial:
         """The trial for the record; its number is given there."""
         if self._outcome is not None:
@@ -159,9 +196,12 @@ class RunningTrial:
             reason=self.reason,
             diverged=self.diverged,
             parameters=self.parameters,
-            provenance=provenance,
+            provenance=dict(provenance),
             diagnosis=self.diagnosis,
             spans=tuple(self.spans),
+            measured=self.quantities,
+            violation=sum(self.violations.values()),
+            repeats=self.asked.repeats,
         )
 
 

@@ -22,9 +22,10 @@ from tunekit.data.store import open_saved
 from tunekit.errors import TunekitError
 from tunekit.nn.recipe import Recipe
 from tunekit.nn.run import Checkpoint, Run
-from tunekit.nn.training import advance, score_on, start
+from tunekit.nn.training import advance, start
 from tunekit.plugins import Packed, Registry
 from tunekit.records import Diagnosis, Fold, Problem
+from tunekit.search.measure import measure
 from tunekit.space import Scalar
 
 FINAL = -1
@@ -40,12 +41,15 @@ class Workshop:
         plugins: What to load besides the built-ins.
         metric: The objective's name.
         seed: The study's seed.
+        measures: What to measure besides, once a run has ended: further metrics, ``"parameters"``
+            or ``"latency"``.
     """
 
     data: Path
     plugins: Packed
     metric: str
     seed: int
+    measures: tuple[str, ...] = ()
 
     def open(self) -> Bench:
         """Load the plugins and the data."""
@@ -85,7 +89,8 @@ class Outcome:
         diagnosis: What the training suffers from so far.
         worker: Who did it: the machine's name and the process id.
         started: When, as Unix time in seconds.
-        measured: The study's other quantities, by name, once the run has ended.
+        measured: The workshop's `measures` by name, once the run has ended; for `FINAL`, metrics
+            are those on the test split.
     """
 
     checkpoint: Checkpoint
@@ -151,14 +156,14 @@ class Bench:
         else:
             run = Run(recipe, fold, outputs, unit.checkpoint)
         run = advance(run, unit.until - run.checkpoint.epoch, unit.seconds)
-        score = run.score
-        if unit.fold == FINAL and run.checkpoint.status != "running":
-            final = self.problem.final
-            assert final is not None
-            score = score_on(
-                run, final.x_validation, final.target_validation, final.weight_validation
-            )
-        measured: dict[str, float] = {}
+        score, measured = run.score, dict[str, float]()
+        if run.checkpoint.status != "running":
+            names, rows = self.workshop.measures, fold
+            if unit.fold == FINAL:
+                assert self.problem.final is not None
+                names, rows = (recipe.metric.name, *names), self.problem.final
+            measured = measure(run, names, self.registry, rows)
+            score = measured.pop(recipe.metric.name, score)
         return Outcome(
             run.checkpoint,
             score,

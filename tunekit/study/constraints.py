@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 from tunekit.errors import StudyError, suggestion
 
@@ -24,6 +24,9 @@ MOST = 1e9
 
 _TURNED: dict[Relation, Relation] = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _RELATION = re.compile(r"[<>=!≤≥]+")
+_FORM = re.compile(
+    r"\s*(?P<left>[^<>=!≤≥]*?)\s*(?P<relation>[<>=!≤≥]+)\s*(?P<right>[^<>=!≤≥]*?)\s*"
+)
 _EXAMPLE = 'expected a quantity, a relation and a number, such as "parameters < 50_000"'
 
 
@@ -52,25 +55,25 @@ class Constraint:
         Raises:
             StudyError: It is no constraint; the message says at which character, counted from 1.
         """
-        relations = list(_RELATION.finditer(text))
-        if not relations:
-            raise StudyError(f"{_EXAMPLE}, got {text!r}")
-        if len(relations) > 1:
+        found = _FORM.fullmatch(text)
+        if found is None:
+            second = list(_RELATION.finditer(text))[1:2]
+            if not second:
+                raise StudyError(f"{_EXAMPLE}, got {text!r}")
             raise StudyError(
-                f"expected one relation, got another one at character {relations[1].start() + 1} "
-                f"of {text!r}; a lower and an upper bound are two constraints"
+                f"expected one relation, got {second[0].group()!r} at character "
+                f"{second[0].start() + 1} of {text!r} besides; a lower and an upper bound are two "
+                "constraints"
             )
-        start, end = relations[0].span()
-        relation = relations[0].group()
+        relation = found["relation"]
         if relation not in _TURNED:
             raise StudyError(
-                f"expected <, <=, > or >=, got {relation!r} at character {start + 1} of {text!r}"
+                f"expected <, <=, > or >=, got {relation!r} at character "
+                f"{found.start('relation') + 1} of {text!r}"
             )
-        relation = cast("Relation", relation)
-        left, right = slice(0, start), slice(end, len(text))
-        if _number(text[left]) is None:
-            return cls(_quantity(text, left, quantities), relation, _bound(text, right))
-        return cls(_quantity(text, right, quantities), _TURNED[relation], _bound(text, left))
+        if _number(found["left"]) is None:
+            return cls(_quantity(found, "left", quantities), relation, _bound(found, "right"))
+        return cls(_quantity(found, "right", quantities), _TURNED[relation], _bound(found, "left"))
 
     @property
     def words(self) -> str:
@@ -147,26 +150,24 @@ def _check_pair(earlier: Constraint, later: Constraint) -> None:
         raise StudyError(f"no value keeps both {earlier.words!r} and {later.words!r}")
 
 
-def _quantity(text: str, part: slice, quantities: Iterable[str]) -> str:
-    name = text[part].strip()
+def _quantity(found: re.Match[str], side: str, quantities: Iterable[str]) -> str:
+    name, known = found[side], list(quantities)
     if not name:
-        raise StudyError(f"{_EXAMPLE}, got no quantity in {text!r}")
-    known = list(quantities)
+        raise StudyError(f"{_EXAMPLE}, got no quantity in {found.string!r}")
     if name not in known:
         raise StudyError(
-            f"no quantity is called {name!r} (at character {_place(text, part)} of {text!r}). "
-            f"{suggestion(name, known)}"
+            f"no quantity is called {name!r} (at character {found.start(side) + 1} of "
+            f"{found.string!r}). {suggestion(name, known)}"
         )
     return name
 
 
-def _bound(text: str, part: slice) -> float:
-    found = text[part].strip()
-    number = _number(found)
+def _bound(found: re.Match[str], side: str) -> float:
+    number = _number(found[side])
     if number is None or not math.isfinite(number):
         raise StudyError(
-            f"expected a finite number such as 50_000 or 2.5e-3, got {found!r} at character "
-            f"{_place(text, part)} of {text!r}"
+            f"expected a finite number such as 50_000 or 2.5e-3, got {found[side]!r} at character "
+            f"{found.start(side) + 1} of {found.string!r}"
         )
     return number
 
@@ -176,8 +177,3 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
-
-
-def _place(text: str, part: slice) -> int:
-    """The first character of a part that is no space, counted from 1."""
-    return part.stop - len(text[part].lstrip()) + 1

@@ -13,10 +13,12 @@ from typing import get_args
 
 from tunekit import plugins as plugin_manager
 from tunekit.components import Component, Loss, Metric, Task
-from tunekit.errors import InputError, suggestion
+from tunekit.errors import InputError, StudyError, suggestion
 from tunekit.plugins import PluginFile, Registry, environment_files, named_files
 from tunekit.space import Choices, Fixed, Interval, Scalar
 from tunekit.study.assemble import Assembly, unfit
+from tunekit.study.command import search_command
+from tunekit.study.constraints import LATENCY, PARAMETERS, Constraint, parse_all
 from tunekit.study.duration import seconds
 from tunekit.study.first import first_configurations
 from tunekit.study.places import places
@@ -45,9 +47,8 @@ DEFAULT_METRIC: dict[Task, str] = {
     "regression": "rmse",
 }
 
-MEASURED = ("parameters", "latency")
-"""What can be optimized or constrained besides metrics: the number of trained parameters, and the
-milliseconds that the prediction of one row takes."""
+MEASURED = (PARAMETERS, LATENCY)
+"""What can be optimized or constrained besides metrics."""
 
 OPTIONS: dict[str, tuple[str, ...]] = {
     "tpe": ("startup_trials",),
@@ -76,6 +77,7 @@ class Study:
         metric: The objective, or the first of several; empty as long as it is left to the task
             (see `for_task`).
         metrics: All objectives; the first one is `metric`.
+        constraints: What a trial has to keep to.
         trials: The record's planned total, or None for no limit.
         timeout: Seconds of one run of the search, or None for no limit.
         seed: What all randomness derives from.
@@ -99,6 +101,7 @@ class Study:
         artifact_root: Where a new local MLflow store keeps artifacts, or None for the server's
             own place.
         experiment: MLflow's experiment name.
+        command: The command that searches it again.
         document: The validated tables, command-line changes included.
         source: What errors about the study name.
     """
@@ -109,6 +112,7 @@ class Study:
     text: str
     metric: str
     metrics: tuple[str, ...]
+    constraints: tuple[Constraint, ...]
     trials: int | None
     timeout: float | None
     seed: int
@@ -131,8 +135,15 @@ class Study:
     tracking_uri: str
     artifact_root: str | None
     experiment: str
+    command: str
     document: Document
     source: Source
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """What is measured besides the first metric, for other objectives and for constraints."""
+        names = (*self.metrics[1:], *(constraint.quantity for constraint in self.constraints))
+        return tuple(dict.fromkeys(name for name in names if name != self.metric))
 
 
 def load_study(
@@ -214,6 +225,7 @@ def load_study(
         text=source.text,
         metric=metrics[0] if metrics else "",
         metrics=metrics,
+        constraints=_constraints(document, source, registry),
         trials=limits[0],
         timeout=limits[1],
         seed=document.study.seed,
@@ -229,13 +241,14 @@ def load_study(
         sampler_options=sampler_options,
         pruner=document.pruner.name,
         pruner_options=pruner_options,
-        racing=_racing(document.pruner),
+        racing=_racing(document, source, several=len(metrics) > 1),
         first=first_configurations(document.study.first, space, source),
         warm_start=document.study.warm_start,
         plugin_files=registry.files,
         tracking_uri=at.tracking_uri,
         artifact_root=at.artifact_root,
         experiment=at.experiment,
+        command=search_command(source, content, tuple(plugins)),
         document=document,
         source=source,
     )
@@ -256,9 +269,10 @@ def for_task(study: Study, registry: Registry, task: Task, rows: int | None = No
         StudyError: A component that it names is not made for the task.
     """
     metrics = study.metrics or (DEFAULT_METRIC[task],)
-    for name in metrics:
+    asked = {c.quantity: f"study.constraints[{i}]" for i, c in enumerate(study.constraints)}
+    for name, key in (asked | dict.fromkeys(metrics, "study.metric")).items():
         if name not in MEASURED and task not in registry.find(Metric, name).tasks:
-            raise study.source.error(unfit(registry.find(Metric, name), task), "study.metric")
+            raise study.source.error(unfit(registry.find(Metric, name), task), key)
     space = Assembly(study.document, registry, study.source, task).space()
     if rows is not None and "batch_size" in study.document.train.model_fields_set:
         largest = _largest(space, "batch_size")
@@ -371,7 +385,22 @@ def _metrics(document: Document, source: Source, registry: Registry) -> tuple[st
     return names
 
 
-def _racing(table: PrunerTable) -> bool:
+def _constraints(document: Document, source: Source, registry: Registry) -> tuple[Constraint, ...]:
+    quantities = (*registry.names(Metric.kind), *MEASURED)
+    try:
+        return parse_all(document.study.constraints, quantities)
+    except StudyError as error:
+        raise source.error(error.message, error.key) from None
+
+
+def _racing(document: Document, source: Source, *, several: bool) -> bool:
+    table = document.pruner
+    if several and (table.name != "none" or table.racing):
+        raise source.error(
+            "with several metrics there is no single score to give a trial up by; expected no "
+            f"pruner and no racing, got {table.name if table.name != 'none' else 'racing'!r}",
+            "pruner.name" if table.name != "none" else "pruner.racing",
+        )
     return table.name != "none" if table.racing is None else table.racing
 
 

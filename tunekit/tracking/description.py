@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -51,6 +52,9 @@ def _outcome(study: StudyInfo, result: StudyResult) -> list[str]:
     # First, as MLflow's page folds a description after four lines.
     if result.best is not None and result.best.value is not None:
         parts.insert(0, _winner(study, result.best.number, result.best.value, result.test))
+    if result.remarks:
+        bullets = [f"- {_plain(remark.words)}" for remark in result.remarks]
+        parts.append("\n".join(["**Before you believe it:**", "", *bullets]))
     if leaders := best_first(study, result.trials)[:LEADERS]:
         parts.append(_table(study, leaders))
     if study.file is not None:
@@ -79,6 +83,11 @@ def _table(study: StudyInfo, leaders: list[FinishedTrial]) -> str:
     return "\n".join(
         "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows
     )
+
+
+def _plain(words: str) -> str:
+    """Words without line breaks, and with underscores and the like as they are."""
+    return re.sub(r"([\\*_\[\]<>|~])", r"\\\1", " ".join(words.split()))
 
 
 def _commands(file: str, best: FinishedTrial | None) -> str:

@@ -1,0 +1,1 @@
+"""Drawing plots as SVG that stretches with the page while its letters keep their size."""

@@ -1,0 +1,107 @@
+"""Learning curves: the validation metric after each epoch of the first fold."""
+
+from __future__ import annotations
+
+import math
+from statistics import quantiles
+
+from tunekit.records import Curve, FinishedTrial
+from tunekit.report.drawing.plot import Plot
+from tunekit.report.drawing.scale import Scale, around, numeric
+from tunekit.report.facts import Facts, outcome, spread_out
+from tunekit.report.figures.figure import Figure
+from tunekit.report.words import counted
+
+MOST = 60
+"""Curves in one figure; more cannot be told apart."""
+BEST = 15
+"""So many of the best trials are always among them."""
+
+
+def draw(facts: Facts) -> Figure | None:
+    """The curves, or None where nothing was measured by epoch."""
+    name = _measured(facts)
+    having = [trial for trial in facts.trials if _curve(trial, name)]
+    if not having:
+        return None
+    ranked = [trial for trial in facts.ranked if _curve(trial, name)]
+    others = [trial for trial in having if trial.state != "complete"]
+    room = max(MOST - len(others), MOST // 2)
+    complete = spread_out(ranked, room, first=BEST)
+    drawn = [*complete, *spread_out(others, MOST - len(complete))]
+    if facts.winner in having and facts.winner not in drawn:
+        drawn.append(facts.winner)
+    caption = _caption(facts, name, len(drawn), len(having))
+    curves = {trial.number: _points(_curve(trial, name), name) for trial in drawn}
+    last = max((x for points in curves.values() for x, _ in points), default=1.0)
+    plot = Plot(
+        numeric(0, max(last, 1), whole=True),
+        _scale(list(curves.values()), [curves[t.number] for t in complete]),
+        caption,
+        x_title="epoch",
+        y_title=name.replace("val_", "validation ", 1),
+        height=320,
+    )
+    best = {trial.number for trial in ranked[:5]}
+    for trial in sorted(drawn, key=lambda t: _order(facts, t)):
+        css = facts.css(trial)
+        css = "leading" if trial.number in best and css == "complete" else css
+        plot.line(curves[trial.number], css, trial.number)
+    keys = [("winner", "the winner"), ("leading", "the best five"), ("complete", "complete")]
+    keys += [("pruned", "pruned"), ("diverged", "diverged"), ("failed", "failed")]
+    seen = {facts.css(trial) for trial in drawn} | ({"leading"} if len(best) > 1 else set())
+    return Figure(
+        plot.markup(), caption, tuple((f"{k} stroke", words) for k, words in keys if k in seen)
+    )
+
+
+def _measured(facts: Facts) -> str:
+    """The metric's name in the curves, or that of the validation loss."""
+    name = f"val_{facts.info.metric}"
+    known = any(_curve(trial, name) for trial in facts.trials)
+    return name if known else "val_loss"
+
+
+def _curve(trial: FinishedTrial, name: str) -> Curve | None:
+    first = next((curve for curve in trial.curves if curve.fold == 0), None)
+    return first if first is not None and name in first.metrics else None
+
+
+def _points(curve: Curve | None, name: str) -> list[tuple[float, float]]:
+    assert curve is not None
+    points = list(zip(curve.epochs, curve.metrics[name], strict=False))
+    every = math.ceil(len(points) / 400)
+    # The last point stays, whatever is left out between.
+    return [(float(x), y) for x, y in [*points[:-1:every], *points[-1:]]]
+
+
+def _scale(
+    curves: list[list[tuple[float, float]]], complete: list[list[tuple[float, float]]]
+) -> Scale:
+    """Where the better half of the curves end, and the last part of how they came there."""
+    trained = [y for points in curves for x, y in points if x > 0 and math.isfinite(y)]
+    ends = [points[-1][1] for points in complete if math.isfinite(points[-1][1])]
+    if len(ends) < 4:
+        return around(trained)
+    lower, *_, upper = quantiles(ends, n=6)
+    reach = 1.5 * (upper - lower)
+    inside = [y for y in trained if lower - reach <= y <= upper + reach]
+    return around(inside or trained)
+
+
+def _order(facts: Facts, trial: FinishedTrial) -> tuple[int, float]:
+    if facts.css(trial) == "winner":
+        return (2, 0.0)
+    return (1 if outcome(trial) == "complete" else 0, -facts.cost(trial))
+
+
+def _caption(facts: Facts, name: str, drawn: int, having: int) -> str:
+    told = name.replace("val_", "validation ", 1)
+    which = counted(having, "trial")
+    if drawn < having:
+        which = (
+            f"{drawn} of {having:,} trials (the best {BEST}, and of the others some of every rank)"
+        )
+    return (
+        f"The {told} after each epoch of the first fold: {which}. Epoch 0 is the untrained network."
+    )

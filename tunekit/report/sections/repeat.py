@@ -1,0 +1,69 @@
+"""All that is needed to repeat a study."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunekit.records import FinishedTrial
+from tunekit.report.facts import Facts
+from tunekit.space import show
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """All that is needed to repeat a study.
+
+    Attributes:
+        command: The command that runs it again.
+        again: The command that trains the winner again, to the same bits; empty without one.
+        file: The study file's name.
+        text: Its text.
+        facts: Versions, digests and seeds: name and value.
+        differ: What is not the same for all trials, in words.
+    """
+
+    command: str
+    again: str
+    file: str
+    text: str
+    facts: tuple[tuple[str, str], ...]
+    differ: str
+
+
+def repeat(facts: Facts) -> Repeat:
+    """All that is needed to repeat a study."""
+    info = facts.info
+    file = Path(info.file).name if info.file else "STUDY.toml"
+    winner = facts.winner
+    again = f"tunekit train {shlex.quote(file)} --trial {winner.number}" if winner else ""
+    known = _provenance(facts.trials)
+    told = {"seed": "seed", "blas_threads": "BLAS threads", "data_digest": "digest of the data"}
+    rows = [(told.get(name, name), values[0]) for name, values in known.items()]
+    if winner is not None:
+        rows.append(("ask index of the winner", str(winner.ask)))
+    differ = [
+        f"{told.get(name, name)} ({', '.join(values)})"
+        for name, values in known.items()
+        if len(values) > 1
+    ]
+    return Repeat(
+        command=info.command or f"tunekit search {shlex.quote(file)}",
+        again=again,
+        file=file,
+        text=info.text,
+        facts=tuple(rows),
+        differ="; ".join(differ),
+    )
+
+
+def _provenance(trials: Iterable[FinishedTrial]) -> dict[str, list[str]]:
+    """What the trials were made from: the values of each, the most frequent first."""
+    counts: dict[str, Counter[str]] = {}
+    for trial in trials:
+        for name, value in trial.provenance.items():
+            counts.setdefault(name, Counter())[show(value)] += 1
+    return {name: [value for value, _ in count.most_common()] for name, count in counts.items()}

@@ -1,0 +1,53 @@
+"""The command that searches a study again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from tunekit.study.source import Source
+
+
+def search_command(source: Source, content: Mapping[str, Any], plugins: tuple[str, ...]) -> str:
+    """The command, with every option that changed the study file.
+
+    Args:
+        source: The study file, and which options gave which keys.
+        content: The study file's tables, changed by the options.
+        plugins: Plugin files of the command line.
+    """
+    words = ["tunekit", "search", os.path.relpath(source.path)]
+    for key, option in source.options.items():
+        value = _at(content, key)
+        if option.startswith("--") and option != "--set":
+            words += [option, str(value)]
+        else:
+            words += ["--set", f"{key}={_toml(value)}"]
+    for plugin in plugins:
+        words += ["--plugin", plugin]
+    return shlex.join(words)
+
+
+def _at(content: Mapping[str, Any], key: str) -> object:
+    value: Any = content
+    for name in key.split("."):
+        value = value[name]
+    return value
+
+
+def _toml(value: object) -> str:
+    """A value as TOML in one line."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_name(k)} = {_toml(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, (bool, str)):
+        return json.dumps(value, ensure_ascii=False)
+    return repr(value)
+
+
+def _name(key: str) -> str:
+    return key if key.replace("-", "").replace("_", "").isalnum() else json.dumps(key)
