@@ -38,7 +38,8 @@ from tunekit.search.asking import Asker
 from tunekit.search.coordinator import Coordinator
 from tunekit.search.engines import Engine
 from tunekit.search.launch import make_engine
-from tunekit.search.record import Record, notes
+from tunekit.search.notes import notes
+from tunekit.search.record import Record
 from tunekit.search.run import describe, run_search
 from tunekit.search.setting import Setting
 from tunekit.search.units import Outcome, Unit

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -237,6 +238,25 @@ def test_a_search_outlives_a_restart_of_the_server(folder: Path, url: str, serve
     assert process.returncode == 0, rest
     assert json.loads(out)["trials"]["complete"] == 16
     assert asks(recorded(url)) == list(range(16))
+
+
+def test_a_trial_whose_receipt_was_lost_is_not_written_twice(
+    make: Make, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = optuna.storages.RDBStorage.create_new_trial
+    lost: list[int] = []
+
+    def lose_the_first_receipt(*arguments: Any, **named: Any) -> int:
+        trial_id = write(*arguments, **named)
+        if not lost:
+            lost.append(trial_id)
+            raise optuna.exceptions.StorageInternalError
+        return trial_id
+
+    monkeypatch.setattr(optuna.storages.RDBStorage, "create_new_trial", lose_the_first_receipt)
+    run_search(make("", f"study.storage={url}", "study.trials=2"))
+    assert lost
+    assert asks(recorded(url, "small")) == [0, 1]
 
 
 def test_a_database_without_an_encoding_will_do(make: Make, server: Server) -> None:

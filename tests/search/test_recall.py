@@ -67,7 +67,7 @@ def test_without_a_record_nothing_is_said(make: Make, tmp_path: Path) -> None:
 
 def test_what_the_record_does_not_know_is_not_said(make: Make) -> None:
     setting = make()
-    Record(setting.study).check(setting.direction, setting.signature())
+    Record(setting.study).open(setting.directions, setting.signature())
     assert recalled(setting.study.storage, "small", "optimizer", "lab_soap") is None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -14,7 +14,7 @@ from rich.table import Column
 
 from tunekit.cli.summary import in_short
 from tunekit.hookspecs import hookimpl
-from tunekit.records import FinishedTrial, StudyInfo, StudyResult
+from tunekit.records import FinishedTrial, Objective, StudyInfo, StudyResult
 
 
 def watcher() -> Bars | Lines:
@@ -28,10 +28,18 @@ class _Best:
     def __init__(self) -> None:
         self.trial: FinishedTrial | None = None
         self.larger_is_better = True
+        self._has_one = True
+
+    def follow(self, study: StudyInfo) -> None:
+        """Learn the direction; with several objectives there is no single best."""
+        self.larger_is_better = study.larger_is_better
+        self._has_one = len(study.objectives) == 1
 
     def take(self, trial: FinishedTrial) -> bool:
         """Whether this trial is the best so far."""
         if trial.state != "complete" or trial.value is None or trial.diverged:
+            return False
+        if trial.violation > 0 or not self._has_one:
             return False
         if self.trial is not None and self.trial.value is not None:
             gain = trial.value - self.trial.value
@@ -47,6 +55,7 @@ class Lines:
     def __init__(self) -> None:
         self._best = _Best()
         self._metric = ""
+        self._objectives: tuple[Objective, ...] = ()
 
     def _say(self, line: str) -> None:
         sys.stderr.write(line + "\n")
@@ -55,8 +64,8 @@ class Lines:
     @hookimpl
     def tunekit_study_started(self, study: StudyInfo) -> None:
         """Say what starts."""
-        self._metric = study.metric
-        self._best.larger_is_better = study.larger_is_better
+        self._metric, self._objectives = study.metric, study.objectives
+        self._best.follow(study)
         for trial in study.recorded:
             self._best.take(trial)
         for line in opening(study):
@@ -66,7 +75,7 @@ class Lines:
     def tunekit_trial_finished(self, trial: FinishedTrial) -> None:
         """Say how a trial ended."""
         mark = " *best*" if self._best.take(trial) else ""
-        self._say(trial_line(trial, self._metric) + mark)
+        self._say(trial_line(trial, self._objectives) + mark)
 
     @hookimpl
     def tunekit_final_started(self, runs: int) -> None:
@@ -96,6 +105,7 @@ class Bars:
         )
         self._best = _Best()
         self._metric = ""
+        self._objectives: tuple[Objective, ...] = ()
         self._whole: TaskID | None = None
         self._running: dict[int, TaskID] = {}
         self._shown: dict[int, str] = {}
@@ -104,8 +114,8 @@ class Bars:
     @hookimpl
     def tunekit_study_started(self, study: StudyInfo) -> None:
         """Draw the bar of the whole search."""
-        self._metric = study.metric
-        self._best.larger_is_better = study.larger_is_better
+        self._metric, self._objectives = study.metric, study.objectives
+        self._best.follow(study)
         for line in opening(study):
             self._console.print(line, markup=False)
         self._whole = self._progress.add_task("search", total=study.trials, note="")
@@ -150,7 +160,7 @@ class Bars:
         if task is not None:
             self._progress.remove_task(task)
         if self._count(trial) or trial.state == "failed":
-            self._progress.console.print(trial_line(trial, self._metric), markup=False)
+            self._progress.console.print(trial_line(trial, self._objectives), markup=False)
 
     @hookimpl
     def tunekit_final_started(self, runs: int) -> None:
@@ -189,9 +199,12 @@ def opening(study: StudyInfo) -> list[str]:
     return [*lines, *study.notes]
 
 
-def trial_line(trial: FinishedTrial, metric: str) -> str:
+def trial_line(trial: FinishedTrial, objectives: Sequence[Objective]) -> str:
     """A finished trial in one line."""
-    value = "" if trial.value is None else f"{metric} {trial.value:.5g}"
+    first, *others = objectives
+    value = "" if trial.value is None else f"{first.name} {trial.value:.5g}"
+    if trial.state == "complete":
+        value = ", ".join([value, *(f"{o.name} {trial.measured[o.name]:,.4g}" for o in others)])
     notes = [trial.reason] if trial.reason else []
     if trial.diagnosis is not None and trial.diagnosis.verdict not in ("healthy", "too_short"):
         notes.append(trial.diagnosis.verdict.replace("_", " "))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -17,9 +17,11 @@ from rich.text import Text
 from tunekit.cli.numbers import rounded
 from tunekit.cli.output import duration
 from tunekit.records import FinishedTrial, StudyInfo, StudyResult
+from tunekit.search.front import values_of
 from tunekit.space import show
 
 MAX_ROWS = 5
+MAX_FRONT = 15
 USUAL_INITIALIZER = "he_normal"  # goes without saying
 
 
@@ -76,21 +78,18 @@ def as_json(
     info: StudyInfo, result: StudyResult, mlflow: Mapping[str, Any], seconds: Mapping[str, float]
 ) -> dict[str, Any]:
     """The result as ``tunekit search --json`` prints it."""
-    best, test = result.best, result.test
+    best, test, several = result.best, result.test, len(info.objectives) > 1
     return {
         "study": info.name,
         "status": result.status,
-        "metric": info.metric,
+        "metric": [objective.name for objective in info.objectives] if several else info.metric,
+        "constraints": list(info.constraints),
         "trials": counts(result.trials),
-        "best": None
+        "best": [_trial_as_json(trial, info) for trial in result.front]
+        if several
+        else None
         if best is None
-        else {
-            "number": best.number,
-            "value": best.value,
-            "params": dict(best.params),
-            "configuration": dict(best.configuration),
-            "diagnosis": None if best.diagnosis is None else dataclasses.asdict(best.diagnosis),
-        },
+        else _trial_as_json(best, info),
         "diagnoses": diagnoses(result.trials),
         "finalists": [
             {"number": f.number, "value": f.searched, "mean": f.mean, "per_seed": f.scores}
@@ -107,6 +106,17 @@ def as_json(
         "remarks": [dataclasses.asdict(remark) for remark in result.remarks],
         "mlflow": dict(mlflow),
         "seconds": dict(seconds),
+    }
+
+
+def _trial_as_json(trial: FinishedTrial, info: StudyInfo) -> dict[str, Any]:
+    return {
+        "number": trial.number,
+        "value": trial.value,
+        "measured": dict(trial.measured),
+        "params": dict(trial.params),
+        "configuration": dict(trial.configuration),
+        "diagnosis": None if trial.diagnosis is None else dataclasses.asdict(trial.diagnosis),
     }
 
 
@@ -137,6 +147,8 @@ def print_summary(
         console.print("Interrupted before a trial was complete; the same command goes on.")
         return
     console.print()
+    if len(info.objectives) > 1:
+        _print_front(console, info, result)
     console.print(_ranking(info, result))
     console.print()
     _print_winner(console, info, result)
@@ -161,6 +173,33 @@ def _ranking(info: StudyInfo, result: StudyResult) -> Table:
         cells = [str(trial.number), f"{trial.value:.5g}", fresh, in_short(trial.configuration)]
         table.add_row(*(cells if result.finalists else [cells[0], cells[1], cells[3]]))
     return table
+
+
+def _print_front(console: Console, info: StudyInfo, result: StudyResult) -> None:
+    """The trials that no other one beats in all objectives."""
+    if not result.front:
+        kept = " that keeps the constraints" if info.constraints else ""
+        console.print(f"No trial{kept} is on the front.\n")
+        return
+    shown = _spread(result.front, MAX_FRONT)
+    left = "" if len(shown) == len(result.front) else f", {len(shown)} of them shown"
+    console.print(f"No other trial beats these {len(result.front)} in all objectives{left}:")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("trial", *(objective.name for objective in info.objectives)):
+        table.add_column(name, justify="right")
+    table.add_column("what it is")
+    for trial in shown:
+        values = [f"{value:,.5g}" for value in values_of(trial, info.objectives)]
+        table.add_row(str(trial.number), *values, in_short(trial.configuration))
+    console.print(table)
+    console.print(f"\nThe best by {info.objectives[0].name}, again on fresh seeds:")
+
+
+def _spread(front: Sequence[FinishedTrial], most: int) -> list[FinishedTrial]:
+    """At most so many, from one end to the other."""
+    if len(front) <= most:
+        return list(front)
+    return [front[round(i * (len(front) - 1) / (most - 1))] for i in range(most)]
 
 
 def _print_winner(console: Console, info: StudyInfo, result: StudyResult) -> None:

@@ -103,29 +103,32 @@ class Coordinator:
             self.is_exhausted = True
             return
         epochs = int(asked.configuration["epochs"])
-        trial = RunningTrial(
-            asked, self._folds, stops(self._study, epochs, self._longest), self._study
-        )
+        rungs = stops(self._study, epochs, self._longest)
+        trial = RunningTrial(asked, self._folds, rungs, self._study, self._size(asked))
         self._running[asked.ask] = trial
         self._registry.notify(
             "tunekit_trial_started", ask=asked.ask, configuration=asked.configuration
         )
-        if self._is_too_large(trial, asked):
+        if self._is_too_large(trial):
             self._finish(trial, "pruned", None)
         else:
             self._engine.submit(asked.ask, trial.next_unit())
 
-    def _is_too_large(self, trial: RunningTrial, asked: Asked) -> bool:
-        """Whether it breaks a constraint on its size, which is known before it is trained."""
-        if all(constraint.quantity != PARAMETERS for constraint in self._study.constraints):
-            return False
-        trial.parameters = parameters_of(
-            asked.configuration, self._registry, self._setting.problem, self._study.metric
+    def _size(self, asked: Asked) -> int | None:
+        if PARAMETERS not in self._study.measures:
+            return None
+        setting = self._setting
+        return parameters_of(
+            asked.configuration, setting.registry, setting.problem, setting.study.metric
         )
+
+    def _is_too_large(self, trial: RunningTrial) -> bool:
+        """Whether it breaks a constraint on its size, which is known before it is trained."""
+        if trial.size is None:
+            return False
         broken = [words for words, violation in trial.violations.items() if violation > 0]
-        trial.reason = f"not trained: {trial.parameters:,} parameters, not {', '.join(broken)}"
-        if not broken:
-            trial.reason = ""
+        if broken:
+            trial.reason = f"not trained: {trial.size:,} parameters break {broken[0]!r}"
         return bool(broken)
 
     def _receive(self, ask: int, answer: Answer) -> None:

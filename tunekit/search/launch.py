@@ -26,7 +26,7 @@ def make_engine(setting: Setting, folder: Path) -> Engine:
         StudyError: The cluster cannot be used.
     """
     study, registry = setting.study, setting.registry
-    workshop_in = partial(Workshop, metric=study.metric, seed=study.seed)
+    workshop_in = partial(Workshop, metric=study.metric, seed=study.seed, measures=study.measures)
     if study.executor is not None:
         travelling = partial(workshop_in, plugins=Packed.of(registry))
         return _cluster(setting, study.executor, travelling)

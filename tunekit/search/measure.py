@@ -50,7 +50,9 @@ def measure(
 def parameters_of(
     configuration: Mapping[str, Scalar], registry: Registry, problem: Problem, metric: str
 ) -> int:
-    """How many trained numbers a configuration's network has; nothing is trained.
+    """How many trained numbers a configuration's network has at most; nothing is trained.
+
+    Folds may differ: columns that are constant in a fold's training rows are dropped there.
 
     Args:
         configuration: Values by qualified name.
@@ -59,7 +61,8 @@ def parameters_of(
         metric: The objective's name.
     """
     recipe = Recipe.of(configuration, registry, metric)
-    return layout_of(recipe, problem.folds[0], problem.outputs).size
+    folds = problem.folds if problem.final is None else (*problem.folds, problem.final)
+    return max(layout_of(recipe, fold, problem.outputs).size for fold in folds)
 
 
 def latency_of(run: Run) -> float:

@@ -94,9 +94,8 @@ def recorded_trial(study: Study, number: int) -> tuple[Setting, FinishedTrial]:
     trial = trials[number]
     registry = plugins.load(record.plugin_files(), disabled=study.document.plugins.disabled)
     registry.recall = partial(recalled, study.storage, study.name)
-    study = dataclasses.replace(
-        study, seed=int(trial.provenance["seed"]), metric=record.signature["study.metric"]
-    )
+    metric = record.signature["study.metric"].partition(", ")[0]
+    study = dataclasses.replace(study, seed=int(trial.provenance["seed"]), metric=metric)
     setting = Setting.recalled(study, registry, dtype=str(trial.configuration["dtype"]))
     if setting.problem.digest != trial.provenance["data_digest"]:
         raise StudyError(

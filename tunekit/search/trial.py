@@ -33,12 +33,14 @@ class RunningTrial:
         folds: How many folds there are to train on.
         stops: Epochs of the first fold after which the pruner is asked; the last is the end.
         study: Whose trial it is.
+        size: Number of trained parameters, where the study asks for it.
     """
 
     asked: Asked
     folds: int
     stops: tuple[int, ...]
     study: Study
+    size: int | None = None
     started: float = field(default_factory=time.time)
     curves: list[Curve] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
@@ -155,12 +157,12 @@ class RunningTrial:
     @property
     def quantities(self) -> dict[str, float]:
         """What else is measured, by name, as far as it is known."""
-        known = {}
+        known: dict[str, float] = {}
         if self.measured:
             names = self.measured[0]
             known = {name: self._over_folds([m[name] for m in self.measured]) for name in names}
-        elif self.parameters is not None:
-            known = {PARAMETERS: float(self.parameters)}
+        if self.size is not None:
+            known[PARAMETERS] = float(self.size)
         return {name: known[name] for name in self.study.measures if name in known}
 
     @property
