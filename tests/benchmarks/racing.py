@@ -2,7 +2,7 @@
 
 Scores are simulated: trial + fold + noise, of which a good trial has a standard deviation of 1; a
 quarter of the trials is far below the others. Run it in the project's folder:
-``python -m tests.benchmarks.racing``. It takes a minute.
+``python -m tests.benchmarks.racing``. It takes a minute on a quiet machine.
 """
 
 from __future__ import annotations

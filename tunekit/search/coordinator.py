@@ -170,7 +170,7 @@ class Coordinator:
             return False
         trial.reason = verdict.words
         # Its own mean over the first folds might flatter it.
-        self._asker.report(trial.asked, {trial.epochs + len(trial.scores): verdict.stand_in})
+        self._asker.report(trial.asked, {self._longest + len(trial.scores): verdict.stand_in})
         return True
 
     def _take_failure(self, trial: RunningTrial, failure: Failure) -> None:
