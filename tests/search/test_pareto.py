@@ -6,7 +6,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunekit.search.pareto import front, ranked
+from tunekit.search.pareto import front
 
 # Few different values, so that ties and equal points are common.
 NUMBER = st.sampled_from([-math.inf, -1.0, -0.0, 0.0, 1.0, 2.0, math.nan])
@@ -55,14 +55,3 @@ def test_of_several_directions_each_counts() -> None:
 
 def test_without_points_there_is_no_front() -> None:
     assert front([], [True, False]) == []
-
-
-def test_what_keeps_the_constraints_ranks_first() -> None:
-    values = [0.9, 0.5, math.nan, 0.99, 0.7, 0.95]
-    violations = [0.0, 0.0, 0.0, 0.5, 0.0, 0.1]
-    assert ranked(values, violations, larger_is_better=True) == [0, 4, 1, 2, 5, 3]
-    assert ranked(values, violations, larger_is_better=False) == [1, 4, 0, 2, 5, 3]
-
-
-def test_equal_ones_stay_in_their_order() -> None:
-    assert ranked([1.0, 2.0, 1.0, 2.0], [0.0] * 4, larger_is_better=True) == [1, 3, 0, 2]

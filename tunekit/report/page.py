@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
 from importlib.resources import files
 
 import jinja2
@@ -32,6 +34,7 @@ def page(info: StudyInfo, result: StudyResult, importances: Importances | None =
         The page's text: styles, figures and a small script are in it, nothing is fetched.
     """
     facts = Facts(info, result, importances)
+    script = _asset("page.js")
     return _template().render(
         info=info,
         result=result,
@@ -48,7 +51,8 @@ def page(info: StudyInfo, result: StudyResult, importances: Importances | None =
         repeat=repeat(facts),
         tips=_tips(facts),
         style=_asset("page.css"),
-        script=_asset("page.js"),
+        script=script,
+        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         version=__version__,
     )
 

@@ -52,7 +52,7 @@ class Parameter:
         value = trial.params.get(self.name, trial.configuration.get(self.name))
         if value is None or not self.is_range:
             return value
-        if isinstance(value, str) or isinstance(value, bool) or not math.isfinite(value):
+        if isinstance(value, (str, bool)) or not math.isfinite(value):
             return None
         return value
 

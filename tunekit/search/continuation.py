@@ -11,6 +11,8 @@ from tunekit.study.space import Parameter, Space
 
 EXACT = ("data", "study.", "plugin metric", "plugin loss")
 """How entries of a signature start that all trials must share, whatever their configurations."""
+UNSAID = {"study.constraints": "none"}
+"""What entries stand for in the records of versions that did not write them yet."""
 
 
 class UnfitError(Exception):
@@ -33,7 +35,7 @@ class Differences:
     def changed(self) -> list[str]:
         """The entries that differ."""
         names = sorted({*self.recorded, *self.current})
-        return [name for name in names if self.recorded.get(name) != self.current.get(name)]
+        return [name for name in names if _entry(self.recorded, name) != _entry(self.current, name)]
 
     @property
     def exact(self) -> list[str]:
@@ -42,9 +44,8 @@ class Differences:
 
     def told(self, names: Iterable[str]) -> str:
         """What was and what is, a line for each entry."""
-        gone = "not there"
         return "\n".join(
-            f"  {name}: was {self.recorded.get(name, gone)}, is {self.current.get(name, gone)}"
+            f"  {name}: was {_entry(self.recorded, name)}, is {_entry(self.current, name)}"
             for name in names
         )
 
@@ -54,6 +55,10 @@ class Differences:
         return frozenset(
             name.removeprefix("plugin ") for name in self.changed if name.startswith("plugin ")
         )
+
+
+def _entry(signature: Mapping[str, str], name: str) -> str:
+    return signature.get(name, UNSAID.get(name, "not there"))
 
 
 def refit(

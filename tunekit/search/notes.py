@@ -26,8 +26,7 @@ def notes(trial: FinishedTrial) -> dict[str, Any]:
                 "fold": curve.fold,
                 "epochs": list(curve.epochs),
                 "metrics": {
-                    # JSON has no NaN.
-                    name: [value if math.isfinite(value) else None for value in values]
+                    name: [_finite(value) for value in values]
                     for name, values in curve.metrics.items()
                 },
             }
@@ -44,7 +43,7 @@ def notes(trial: FinishedTrial) -> dict[str, Any]:
             "parameters": trial.parameters,
             "provenance": dict(trial.provenance),
             "diagnosis": dataclasses.asdict(trial.diagnosis) if trial.diagnosis else None,
-            "measured": dict(trial.measured),
+            "measured": {name: _finite(value) for name, value in trial.measured.items()},
             "violation": trial.violation,
             "spans": [list(dataclasses.astuple(span)) for span in trial.spans],
             "carried": trial.carried,
@@ -61,7 +60,7 @@ def finished(trial: FrozenTrial) -> FinishedTrial:
             curve["fold"],
             tuple(curve["epochs"]),
             {
-                name: tuple(math.nan if value is None else value for value in values)
+                name: tuple(_number(value) for value in values)
                 for name, values in curve["metrics"].items()
             },
         )
@@ -84,7 +83,7 @@ def finished(trial: FrozenTrial) -> FinishedTrial:
         parameters=kept["parameters"],
         provenance=kept["provenance"],
         diagnosis=Diagnosis(**kept["diagnosis"]) if kept.get("diagnosis") else None,
-        measured=kept.get("measured", {}),
+        measured={name: _number(value) for name, value in kept.get("measured", {}).items()},
         violation=kept.get("violation", 0.0),
         spans=tuple(Span(*span) for span in kept.get("spans", ())),
         carried=kept.get("carried"),
@@ -95,3 +94,12 @@ def finished(trial: FrozenTrial) -> FinishedTrial:
 def optuna_state(state: State) -> TrialState:
     """Optuna's name of a state."""
     return next(known for known, name in STATES.items() if name == state)
+
+
+def _finite(value: float) -> float | None:
+    """A number for JSON, which has no NaN."""
+    return value if math.isfinite(value) else None
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,8 +1,7 @@
-"""Which trials are best: the Pareto front of several objectives, the order under constraints."""
+"""The Pareto front of several objectives."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,26 +33,3 @@ def front(values: Sequence[Sequence[float]], larger_is_better: Sequence[bool]) -
             kept[:, count] = point
             members.append(index)
     return sorted(members)
-
-
-def ranked(
-    values: Sequence[float], violations: Sequence[float], *, larger_is_better: bool
-) -> list[int]:
-    """The indices of points from the best to the worst.
-
-    Those that keep all constraints come first, by value; then the others, by how far they break
-    them, and by value. NaN is the worst value. Equal ones stay in their order.
-
-    Args:
-        values: One objective.
-        violations: By how much each point breaks the constraints; 0 if it keeps them all.
-        larger_is_better: The objective's direction.
-    """
-
-    def merit(index: int) -> tuple[float, bool, float]:
-        value = values[index]
-        if math.isnan(value):
-            return violations[index], True, 0.0
-        return violations[index], False, -value if larger_is_better else value
-
-    return sorted(range(len(values)), key=merit)

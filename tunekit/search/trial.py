@@ -104,10 +104,12 @@ class RunningTrial:
         self.spans.append(span(self.fold, outcome))
         if self.fold == 0 or outcome.checkpoint.status == "diverged":
             self.diagnosis = outcome.diagnosis
-        if not math.isfinite(outcome.score):
-            self.reason = f"{self.study.metric} is {outcome.score} on fold {self.fold + 1}"
-            self._close_fold()
-            return "failed"
+        scores = {self.study.metric: outcome.score, **outcome.measured}
+        for name in self.study.metrics:
+            if not math.isfinite(scores.get(name, 0.0)):
+                self.reason = f"{name} is {scores[name]} on fold {self.fold + 1}"
+                self._close_fold()
+                return "failed"
         if outcome.checkpoint.status == "running":
             is_stop = self.fold == 0 and outcome.checkpoint.epoch in self.stops
             return "stop" if is_stop else "go on"

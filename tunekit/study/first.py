@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tunekit.errors import suggestion
-from tunekit.space import Fixed, Scalar
+from tunekit.space import Scalar
 from tunekit.study.source import Source
 from tunekit.study.space import Parameter, Space
 
@@ -53,19 +53,26 @@ def _configuration(
                 f"{name} = {value!r} is outside of the space; expected {known[name].domain}", key
             )
 
+    # A hyperparameter says which component it belongs to, and TOML does not let
+    # `optimizer = "sgd"` stand beside `optimizer.sgd.lr = 0.1`.
+    implied = {
+        parameter.when.name: parameter.when.value
+        for parameter in reversed(space.parameters)
+        if parameter.name in wanted and parameter.when is not None
+    }
+
     def choose(parameter: Parameter) -> Scalar:
-        value = wanted.get(parameter.name, parameter.default)
+        value = {**implied, **wanted}.get(parameter.name, parameter.default)
         return parameter.domain.nearest(value)  # type: ignore[arg-type]
 
     configuration = space.resolve(choose)
     for name in wanted:
-        if name not in configuration:
-            when = known[name].when
-            assert when is not None
-            held = known[when.name].domain
-            is_held = isinstance(held, Fixed) or when.name in wanted
-            also = "" if is_held else f"; add {when.name} = {when.value!r}"
+        when = known[name].when
+        if name not in configuration and when is not None:
+            found = configuration.get(when.name)
             raise source.error(
-                f"{name} is asked for only where {when.name} is {when.value!r}{also}", key
+                f"{name} is asked for only where {when.name} is {when.value!r}, and here it is "
+                f"{found!r}",
+                key,
             )
     return configuration

@@ -216,6 +216,8 @@ def load_study(
         owner = registry.owner(kind, name)
         logger.warning("%s %r is that of %s, not tunekit's own", kind, name, owner.name)
     metrics = _metrics(document, source, registry)
+    constraints = _constraints(document, source, registry)
+    _check_sampler(document, source, metrics, constraints)
     space = Assembly(document, registry, source).space()
     _check_rungs(document, source, space)
     study = Study(
@@ -225,7 +227,7 @@ def load_study(
         text=source.text,
         metric=metrics[0] if metrics else "",
         metrics=metrics,
-        constraints=_constraints(document, source, registry),
+        constraints=constraints,
         trials=limits[0],
         timeout=limits[1],
         seed=document.study.seed,
@@ -391,6 +393,30 @@ def _constraints(document: Document, source: Source, registry: Registry) -> tupl
         return parse_all(document.study.constraints, quantities)
     except StudyError as error:
         raise source.error(error.message, error.key) from None
+
+
+def _check_sampler(
+    document: Document,
+    source: Source,
+    metrics: tuple[str, ...],
+    constraints: tuple[Constraint, ...],
+) -> None:
+    """Samplers that would leave an objective or a constraint aside are refused."""
+    match document.sampler.name:
+        case "cmaes" if len(metrics) > 1 or constraints:
+            what = "several metrics" if len(metrics) > 1 else "constraints"
+            raise source.error(
+                f"the sampler 'cmaes' cannot handle {what}; expected tpe, which learns from them, "
+                "or random, qmc or grid, which learn nothing",
+                "sampler.name",
+            )
+        case "gp" if any(constraint.quantity == PARAMETERS for constraint in constraints):
+            # What is too large is never trained, and this sampler looks at complete trials only.
+            raise source.error(
+                f"the sampler 'gp' cannot learn from a constraint on {PARAMETERS!r}; expected tpe, "
+                "which does, or random, qmc or grid, which learn nothing",
+                "sampler.name",
+            )
 
 
 def _racing(document: Document, source: Source, *, several: bool) -> bool:

@@ -1,0 +1,120 @@
+"""``tunekit report``: one HTML page on a study, for somebody who was not there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunekit.cli.options import Plugin, Set, StudyFile
+from tunekit.errors import InputError, WorkError
+
+if TYPE_CHECKING:
+    from tunekit.study.study import Study
+
+logger = logging.getLogger("tunekit")
+
+ENDINGS = (".html", ".htm")
+
+
+def command(
+    study: StudyFile,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where the page goes.  [default: beside the study file]",
+            show_default=False,
+        ),
+    ] = None,
+    set_: Set = None,
+    plugin: Plugin = None,
+) -> None:
+    """Write one self-contained HTML page on a study, also while it is searched.
+
+    It is kept in MLflow, too. Nothing is trained, and the data are not loaded.
+    """
+    from tunekit.search.recall import kept_files, recalled
+    from tunekit.study.places import places_of
+    from tunekit.study.study import load_study
+
+    at = places_of(study, set_ or ())
+    path = _place(output, Path(at.file), at.name)
+    # As they were in the search, also if they are gone; else as the study file names them.
+    files = None if plugin else kept_files(at.storage, at.name)
+    opened, _ = load_study(
+        study, set_=set_ or (), plugins=plugin or (), files=files, recalled=recalled
+    )
+    _write(opened, study, path)
+
+
+def _write(study: Study, file: Path, path: Path) -> None:
+    from tunekit.report import page
+    from tunekit.search.importances import importances
+    from tunekit.search.recalled_study import recalled
+
+    known = recalled(study)
+    if known is None:
+        raise InputError(
+            f"there is no search of {study.name!r} to report on yet; run `tunekit search {file}` "
+            "first",
+            file=study.file,
+        )
+    info, result = known
+    mattered = importances(study.space, result.trials, larger_is_better=info.larger_is_better)
+    html = page(info, result, mattered)
+    _save(html, path)
+    sys.stdout.write(f"Report: {path}\n")
+    sys.stdout.flush()  # MLflow may take its time
+    from tunekit.tracking.report import keep_report
+
+    try:
+        keep_report(info, html)
+    except WorkError as error:
+        logger.warning("%s. The report is in the file only.", error.message.rstrip("."))
+
+
+def _place(output: Path | None, study: Path, name: str) -> Path:
+    """Where the page goes: where the person said, or beside the study file.
+
+    Raises:
+        InputError: No page can be written there.
+    """
+    if output is None:
+        # A study's name may be any text.
+        plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")
+        return study.with_name(f"{plain or 'report'}.html")
+    if output.suffix.lower() not in ENDINGS:
+        found = f"ends in {output.suffix!r}" if output.suffix else "has no ending"
+        raise InputError(f"the page's name {found}; expected .html", key=f"-o {output}")
+    if output.is_dir():
+        raise InputError("this is a folder; expected the page's file name", key=f"-o {output}")
+    if not output.parent.is_dir():
+        raise InputError(f"there is no folder {output.parent}; make it first", key=f"-o {output}")
+    return output
+
+
+def _save(html: str, path: Path) -> None:
+    """Write the page whole or not at all: somebody may be looking at an earlier one.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    passing = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        passing.write_text(html, encoding="utf-8", newline="\n")
+        passing.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            passing.unlink()
+        raise InputError(
+            f"cannot be written: {error.strerror or error}", key=f"-o {path}"
+        ) from None
