@@ -14,6 +14,7 @@ from tunekit.records import Curve, Finalist, FinishedTrial, StudyResult, TestSco
 from tunekit.search.basis import Basis
 from tunekit.search.remarks import remarks
 from tunekit.space import Choices, Interval, Scalar
+from tunekit.study.constraints import parse_all
 from tunekit.study.space import Condition, Parameter, Space
 
 Make = Callable[..., Any]
@@ -179,6 +180,40 @@ def test_few_trials_for_many_parameters_are_told() -> None:
 def test_few_complete_trials_among_many_pruned_are_told() -> None:
     pruned = [trial(40 + i, 0.5, state="pruned") for i in range(30)]
     assert "Only 2 trials of 32 ran to the end" in told(result(*SOUND[:2], *pruned))["few"]
+
+
+SMALL = parse_all(["parameters < 100", "f1 >= 0.5"], ["parameters", "f1"])
+BOUND = dataclasses.replace(BASIS, constraints=SMALL)
+
+
+def refused(number: int) -> FinishedTrial:
+    return trial(number, None, state="pruned", violation=9.0, measured={"parameters": 1000.0})
+
+
+def test_what_was_too_large_to_be_trained_was_not_pruned_too_early() -> None:
+    words = told(result(*SOUND[:2], *(refused(40 + i) for i in range(30))), BOUND)
+    assert words["few"].startswith("2 trials") or "few" not in words
+    assert words["constrained"].startswith(
+        "30 of 32 (94%) trials break a constraint, all parameters < 100. "
+    )
+
+
+def test_a_few_trials_that_break_constraints_are_not_told() -> None:
+    assert told(result(*SOUND, refused(40), refused(41)), BOUND) == {}
+
+
+def test_a_winner_that_breaks_constraints_is_told_first() -> None:
+    apart = trial(7, violation=1.0, measured={"parameters": 1200.0, "f1": 0.75})
+    (first, *_) = remarks(SPACE, result(apart), BOUND)
+    assert first.kind == "infeasible"
+    assert "No trial keeps all constraints. Trial 7," in first.words
+    assert "breaks parameters < 100 (it has 1,200). " in first.words
+
+
+def test_with_several_objectives_a_tie_is_one_in_the_first() -> None:
+    several = dataclasses.replace(BASIS, objectives=2)
+    tie = (finalist(0, 0.9, 0.9, 0.91), finalist(1, 0.9, 0.895, 0.905))
+    assert "told apart by accuracy" in told(result(*SOUND, finalists=tie), several)["tie"]
 
 
 def test_a_space_that_was_tried_whole_is_not_few() -> None:

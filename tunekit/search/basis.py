@@ -10,8 +10,10 @@ from typing import Literal
 
 from tunekit.components import KINDS
 from tunekit.plugins import Registry
+from tunekit.records import FinishedTrial
 from tunekit.search.setting import Setting
 from tunekit.space import Interval
+from tunekit.study.constraints import Constraint
 from tunekit.study.settings import NETWORK, TRAIN
 from tunekit.study.space import Space
 
@@ -31,6 +33,8 @@ class Basis:
         test_rows: Rows of the test split; 0 without one.
         longest: Epochs of the study's longest trial.
         limits: How far each searched range can be widened.
+        constraints: What a trial has to keep to.
+        objectives: How many there are; `metric` is the first.
     """
 
     metric: str
@@ -40,6 +44,8 @@ class Basis:
     test_rows: int
     longest: int
     limits: Limits
+    constraints: tuple[Constraint, ...] = ()
+    objectives: int = 1
 
     @classmethod
     def of(cls, setting: Setting) -> Basis:
@@ -54,7 +60,14 @@ class Basis:
             test_rows=0 if problem.final is None else len(problem.final.target_validation),
             longest=setting.longest,
             limits=limits(study.space, setting.registry),
+            constraints=study.constraints,
+            objectives=len(study.metrics),
         )
+
+    def quantities(self, trial: FinishedTrial) -> dict[str, float]:
+        """What constraints may be about, as far as it is known of a trial."""
+        known = dict(trial.measured)
+        return known if trial.value is None else known | {self.metric: trial.value}
 
     def worse(self, than: float, score: float) -> float:
         """By how much `score` is worse; negative where it is better."""

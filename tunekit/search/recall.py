@@ -60,8 +60,11 @@ def _notes(storage: str, study: str) -> dict[str, Any]:
         return {}
     import optuna
 
+    from tunekit.search.database import options
+
     try:
-        return dict(optuna.load_study(study_name=study, storage=storage).user_attrs)
+        kept = optuna.storages.RDBStorage(storage, engine_kwargs=options(storage))
+        return dict(optuna.load_study(study_name=study, storage=kept).user_attrs)
     except Exception:
         return {}  # whoever opens the record to use it tells why it cannot be opened
 

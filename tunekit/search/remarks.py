@@ -14,6 +14,7 @@ from tunekit.records import Finalist, FinishedTrial, Remark, StudyResult
 from tunekit.search.basis import Basis
 from tunekit.search.edges import edges
 from tunekit.space import Choices, Interval, Scalar, show
+from tunekit.study.constraints import broken
 from tunekit.study.space import Space
 
 MOST = 6
@@ -24,6 +25,7 @@ difficulty of rows makes scores part less than that: 0 to 1.3 % of simulated hon
 trials are told of a gap, with 30 to 2,000 test rows."""
 DIVERGED = 0.2
 FAILED = 0.1
+CONSTRAINED = 0.5
 """The share of trials from which on it is worth a remark."""
 NEARLY_ALL = 0.85
 ENOUGH_TRIALS = 20
@@ -41,14 +43,16 @@ def remarks(space: Space, result: StudyResult, basis: Basis) -> tuple[Remark, ..
         basis: What its scores rest on.
 
     Returns:
-        At most six remarks, the most important first. Their kinds: ``"failed"``, ``"gap"``,
-        ``"diverged"``, ``"few"``, ``"edge"``, ``"short"``, ``"tie"``, ``"one_component"`` and
-        ``"optimism"``.
+        At most six remarks, the most important first. Their kinds: ``"infeasible"``, ``"gap"``,
+        ``"failed"``, ``"diverged"``, ``"constrained"``, ``"few"``, ``"edge"``, ``"short"``,
+        ``"tie"``, ``"one_component"`` and ``"optimism"``.
     """
     checks: dict[str, Callable[[Space, StudyResult, Basis], str]] = {
+        "infeasible": _infeasible,
         "gap": _gap,
         "failed": _failed,
         "diverged": _diverged,
+        "constrained": _constrained,
         "few": _few,
         "edge": _edge,
         "short": _short,
@@ -58,6 +62,39 @@ def remarks(space: Space, result: StudyResult, basis: Basis) -> tuple[Remark, ..
     }
     found = [Remark(kind, check(space, result, basis)) for kind, check in checks.items()]
     return tuple(remark for remark in found if remark.words)[:MOST]
+
+
+def _infeasible(space: Space, result: StudyResult, basis: Basis) -> str:
+    """The winner breaks constraints, which it does only where nothing keeps them."""
+    best = result.best
+    if best is None or best.violation == 0:
+        return ""
+    known = basis.quantities(best)
+    told = [
+        f"{constraint.words} (it has {_amount(known[constraint.quantity])})"
+        for constraint in broken(basis.constraints, known)
+    ]
+    return (
+        f"No trial keeps all constraints. Trial {best.number}, one of those that break them "
+        f"least, breaks {_listed(told)}. Loosen what cannot be had, or search elsewhere."
+    )
+
+
+def _constrained(space: Space, result: StudyResult, basis: Basis) -> str:
+    """Most of the search went where constraints are broken."""
+    apart = [trial for trial in result.trials if trial.violation > 0]
+    if len(apart) < max(3, CONSTRAINED * len(result.trials)) or len(apart) == len(result.trials):
+        return ""
+    most = Counter(
+        constraint.words
+        for trial in apart
+        for constraint in broken(basis.constraints, basis.quantities(trial))
+    ).most_common(1)
+    told = "".join(f", {_times(count, len(apart))} {words}" for words, count in most)
+    return (
+        f"{_share(len(apart), len(result.trials))} trials break a constraint{told}. Ranges that "
+        "leave out what breaks it leave more trials for the rest."
+    )
 
 
 def _gap(space: Space, result: StudyResult, basis: Basis) -> str:
@@ -91,8 +128,9 @@ def _optimism(space: Space, result: StudyResult, basis: Basis) -> str:
     spread, seeds = _spread(result.finalists), len(first.scores)
     if seeds < 2 or shrunk <= STANDARD_ERRORS * spread * math.sqrt(1 + 1 / seeds):
         return ""
+    whose = "The finalists'" if basis.constraints else "The search's"
     return (
-        f"The search's best {basis.metric}, {first.searched:.4g} of trial {first.number}, became "
+        f"{whose} best {basis.metric}, {first.searched:.4g} of trial {first.number}, became "
         f"{first.mean:.4g} on fresh seeds. That much was luck: the best of "
         f"{len(_sound(result))} complete trials. Quote the test score instead."
     )
@@ -128,7 +166,8 @@ def _diverged(space: Space, result: StudyResult, basis: Basis) -> str:
 
 def _few(space: Space, result: StudyResult, basis: Basis) -> str:
     complete = len([t for t in result.trials if t.state == "complete"])
-    pruned = len([t for t in result.trials if t.state == "pruned"])
+    # What was not even trained had no chance to be pruned too early.
+    pruned = len([t for t in result.trials if t.state == "pruned" and not _is_refused(t)])
     size = space.size()
     if result.best is None or (size is not None and complete + pruned >= size):
         return ""
@@ -151,7 +190,10 @@ def _edge(space: Space, result: StudyResult, basis: Basis) -> str:
     if result.best is None:
         return ""
     found = edges(space, _sound(result), result.best, basis)
-    return f"{'; '.join(found)}." if found else ""
+    if not found:
+        return ""
+    alone = f"By {basis.metric} alone: " if basis.objectives > 1 else ""
+    return f"{alone}{'; '.join(found)}."
 
 
 def _short(space: Space, result: StudyResult, basis: Basis) -> str:
@@ -200,8 +242,9 @@ def _tie(space: Space, result: StudyResult, basis: Basis) -> str:
         if trial.number in {f.number for f in (winner, *tied)} and trial.parameters is not None
     }
     numbers = _listed([str(f.number) for f in (winner, *tied)])
+    apart = f"told apart by {basis.metric}" if basis.objectives > 1 else "told apart"
     words = (
-        f"Trials {numbers} cannot be told apart: their scores on fresh seeds overlap "
+        f"Trials {numbers} cannot be {apart}: their scores on fresh seeds overlap "
         f"({winner.mean:.4g} and {_listed([f'{f.mean:.4g}' for f in tied])} in the mean)"
     )
     if len(sizes) <= len(tied) or len(set(sizes.values())) == 1:
@@ -250,12 +293,18 @@ def _spread(finalists: Sequence[Finalist]) -> float:
 
 
 def _sound(result: StudyResult) -> list[FinishedTrial]:
-    """The complete trials that did not diverge."""
-    return [
+    """The complete trials that did not diverge, and keep the constraints if any does."""
+    sound = [
         trial
         for trial in result.trials
         if trial.state == "complete" and not trial.diverged and trial.value is not None
     ]
+    return [trial for trial in sound if trial.violation == 0] or sound
+
+
+def _is_refused(trial: FinishedTrial) -> bool:
+    """Whether it was never trained, since its size breaks a constraint."""
+    return trial.state == "pruned" and trial.violation > 0 and not trial.curves
 
 
 def _share(count: int, total: int) -> str:
@@ -272,6 +321,10 @@ def _count(number: int, what: str) -> str:
 
 def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _amount(number: float) -> str:
+    return f"{number:,.0f}" if number.is_integer() else f"{number:.4g}"
 
 
 def _figures(number: float) -> float:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import optuna
 
-from tunekit.errors import WorkError
 from tunekit.records import Finalist, FinishedTrial, Remark, StudyInfo, StudyResult, TestScore
 from tunekit.search.asking import Asker
 from tunekit.search.basis import Basis
@@ -104,13 +103,19 @@ def run_search(setting: Setting, *, fresh: bool = False) -> Search:
                 learn(record, setting.study)
         # Workers start while this process is busy with the observers' stores.
         engine = make_engine(setting, Path(folder))
+        conduct = _Conduct(setting, record, engine, interrupt, seconds)
         try:
             with seconds.measured("stores"):
                 info = describe(setting, record)
                 record.set_about(kept(info))
                 setting.registry.notify("tunekit_study_started", study=info)
-            result = _Conduct(setting, record, engine, interrupt, seconds).result()
+            result = conduct.result()
             _conclude(record, result)
+        except BaseException:
+            # What is recorded is kept, and the same command goes on from there.
+            given_up = StudyResult("failed", None, tuple(conduct.trials))
+            setting.registry.notify("tunekit_study_finished", result=given_up)
+            raise
         finally:
             engine.close()
         setting.registry.notify("tunekit_study_finished", result=result)
@@ -167,13 +172,15 @@ class _Conduct:
     ) -> None:
         self.setting, self.record, self.engine = setting, record, engine
         self.interrupt, self.seconds = interrupt, seconds
+        self.trials: list[FinishedTrial] = []
         self.is_exhausted = False
 
     def result(self) -> StudyResult:
         """Search, then train the best few again; the parts that a signal leaves time for."""
         begin = time.perf_counter()
         with self.seconds.measured("search"):
-            trials = self._trials()
+            self._search()
+        trials = self.trials
         best = next(iter(self._leaders(trials, 1)), None)
         finalists: tuple[Finalist, ...] = ()
         test: TestScore | None = None
@@ -205,7 +212,7 @@ class _Conduct:
         words = f"All {len(result.trials)} configurations of the space were tried."
         return (*found, Remark("exhausted", words))
 
-    def _trials(self) -> list[FinishedTrial]:
+    def _search(self) -> None:
         setting, study = self.setting, self.setting.study
         asker = Asker(
             study,
@@ -215,11 +222,11 @@ class _Conduct:
             self.record.advised,
         )
         coordinator = Coordinator(setting, self.record, asker, self.engine)
+        self.trials = coordinator.trials
         deadline = None if study.timeout is None else time.monotonic() + study.timeout
         coordinator.run(Limits(study.trials, deadline), self.interrupt)
         self.seconds.training += coordinator.training_seconds
         self.is_exhausted = coordinator.is_exhausted
-        return coordinator.trials
 
     def _leaders(self, trials: list[FinishedTrial], count: int) -> list[FinishedTrial]:
         return leaders(trials, count, larger_is_better=self.setting.metric.larger_is_better)
@@ -256,12 +263,6 @@ class _Conduct:
                 test = final.test(winner, epochs, self.interrupt)
         except Interrupted:
             return (), None
-        except WorkError:
-            # The search itself is recorded; running the command again tries this part again.
-            setting.registry.notify(
-                "tunekit_study_finished", result=StudyResult("failed", None, tuple(trials))
-            )
-            raise
         finally:
             self.seconds.training += final.training_seconds
         self.record.set_final({"wanted": wanted, **stored(finalists, test)})

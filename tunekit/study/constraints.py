@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -135,6 +135,18 @@ def parse_all(texts: Sequence[str], quantities: Iterable[str]) -> tuple[Constrai
             raise StudyError(error.message, key=f"study.constraints[{i}]") from None
         constraints.append(constraint)
     return tuple(constraints)
+
+
+def broken(
+    constraints: Iterable[Constraint], quantities: Mapping[str, float]
+) -> tuple[Constraint, ...]:
+    """The constraints that these quantities break; what is not known breaks none."""
+    return tuple(
+        constraint
+        for constraint in constraints
+        if constraint.quantity in quantities
+        and constraint.violation(quantities[constraint.quantity]) > 0
+    )
 
 
 def _check_pair(earlier: Constraint, later: Constraint) -> None:
