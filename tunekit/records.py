@@ -361,7 +361,9 @@ class StudyResult:
         """Why no trial was completed, in words."""
         reasons = [trial.reason for trial in self.trials if trial.state == "failed"]
         if not reasons:
-            return "no trial was completed"
+            refused = [t.reason for t in self.trials if t.violation > 0 and t.reason]
+            also = f"; the first of {len(refused)}: {refused[0]}" if refused else ""
+            return f"no trial was completed{also}"
         return f"all {len(reasons)} trials failed, the first one because: {reasons[0]}"
 
 

@@ -94,7 +94,7 @@ def _draw(parameter: Parameter, rng: np.random.Generator) -> tuple[Scalar, float
     return domain.at(fraction), abs(fraction - 0.5)
 
 
-def _noisy(values: Sequence[float | None], rng: np.random.Generator) -> list[float | None]:
+def _noisy(values: Sequence[float | None], rng: np.random.Generator) -> list[Any]:
     known = np.array([np.nan if value is None else value for value in values])
     changed = known * (1 + NOISE * rng.normal(size=len(known)))
     return [None if np.isnan(value) else value for value in changed.tolist()]

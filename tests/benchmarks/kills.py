@@ -2,10 +2,11 @@
 
 ``python -m tests.benchmarks.kills [--times 30] [--workers-times 10]``
 
-First the coordinator. A search of its own folder is killed at a moment that is uniform over the
-life of an uninterrupted one: its imports, the creation of its stores, its trials, the final
-training, its last words to MLflow. Half of those that go on are killed once more. Only the
-coordinator is killed, so that its worker has to notice by itself. Then the same command runs until
+First the coordinator. A search in a folder of its own is killed: every other one at a moment that
+is uniform over the life of an uninterrupted search, from its imports and the creation of its stores
+to its last words to MLflow, the others a moment after it has said something, so that a busy machine
+does not spare the later parts. Half of those that go on are killed once more. Only the coordinator
+is killed, so that its worker has to notice by itself. Then the same command runs until
 it is done, and what is there is compared with the uninterrupted search. The space is small, so
 that the sampler proposes some configurations again.
 
@@ -26,7 +27,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ source = "sklearn:digits"
 folds = 2
 
 [train]
-epochs = 10
+epochs = 20
 batch_size = [32, 64]
 
 [network]
@@ -136,12 +136,7 @@ class Count:
     def is_clean(self) -> bool:
         """Whether all is zero."""
         return not (
-            self.lost
-            or self.doubled
-            or self.stale
-            or self.left
-            or self.differing
-            or self.errors
+            self.lost or self.doubled or self.stale or self.left or self.differing or self.errors
         )
 
 
@@ -155,7 +150,8 @@ def start(folder: Path) -> subprocess.Popen[str]:
 
 def finish(folder: Path) -> tuple[int, dict[str, Any]]:
     """Run the search of a folder until it is done."""
-    done = subprocess.run([*COMMAND, "--json"], cwd=folder, capture_output=True, text=True)
+    command = [*COMMAND, "--json"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         print(done.stderr, done.stdout)
     return done.returncode, json.loads(done.stdout)
@@ -236,11 +232,9 @@ def doubled(folder: Path, result: dict[str, Any]) -> int:
     below = [run for run in runs_of(folder) if "tunekit.trial" in run.data.tags]
     runs = Counter(run.data.tags["tunekit.trial"] for run in below)
     parents = [run for run in runs_of(folder) if "tunekit.trial" not in run.data.tags]
-    twice = sum(
-        count - 1 for counts in (asks, configurations, runs) for count in counts.values()
-    )
+    twice = sum(count - 1 for counts in (asks, configurations, runs) for count in counts.values())
     missing = sum(result["trials"].values()) - len(runs)
-    return twice + abs(missing) + len(parents) - 1
+    return twice + abs(int(missing)) + len(parents) - 1
 
 
 def runs_of(folder: Path) -> list[Any]:
@@ -259,8 +253,8 @@ def stale(folder: Path) -> int:
     count = 0
     for study in optuna.get_all_study_summaries(storage):
         count += study.study_name != "killed"
-        trials = storage.get_all_trials(study._study_id)
-        count += sum(not trial.state.is_finished() for trial in trials)
+        for trial in storage.get_all_trials(study._study_id):
+            count += not trial.state.is_finished()
     count += sum(run.info.status in ("RUNNING", "SCHEDULED") for run in runs_of(folder))
     return count + len(list(folder.glob("*.lock")))
 
@@ -300,11 +294,15 @@ def kill_coordinators(times: int, chance: random.Random, count: Count) -> None:
     )
     for turn in range(times):
         folder = _folder(COORDINATOR)
-        after, told = [], {}
+        after: list[Trials] = []
+        told: dict[int, str] = {}
         for again in range(2):
             process = start(folder)
-            moment = chance.uniform(0, life)
-            time.sleep(moment)
+            if turn % 2:
+                _wait_for_words(process, folder, chance.randint(2, 15))
+                time.sleep(chance.uniform(0, 0.5))
+            else:
+                time.sleep(chance.uniform(0, life))
             if process.poll() is None:
                 process.kill()
                 count.kills[phase(folder) + (", again" if again else "")] += 1
@@ -330,6 +328,11 @@ def kill_coordinators(times: int, chance: random.Random, count: Count) -> None:
         print(f"  {turn + 1}: {count}", flush=True)
 
 
+def _wait_for_words(process: subprocess.Popen[str], folder: Path, lines: int) -> None:
+    while (folder / "said.txt").read_text().count("\n") < lines and process.poll() is None:
+        time.sleep(0.01)
+
+
 def kill_workers(times: int, chance: random.Random, count: Count) -> None:
     """Kill the workers of one search."""
     trials = 4 * times
@@ -340,8 +343,9 @@ def kill_workers(times: int, chance: random.Random, count: Count) -> None:
     process = start(folder)
     for turn in range(times):
         # Far enough apart that no unit is killed twice: that would be taken for its own fault.
-        for _ in _until(lambda: len(said(folder)) >= 3 * turn + 1):
+        while len(said(folder)) < 3 * turn + 1:
             assert process.poll() is None, "the search ended before all kills"
+            time.sleep(0.02)
         time.sleep(chance.uniform(0, 0.3))
         workers = [pid for pid in workers_in(folder) if pid != process.pid]
         os.kill(chance.choice(workers), signal.SIGKILL)
@@ -354,12 +358,6 @@ def kill_workers(times: int, chance: random.Random, count: Count) -> None:
     count.differing += differs(undisturbed, now)
     count.doubled += doubled(folder, result)
     count.stale += stale(folder)
-
-
-def _until(condition: Any) -> Iterator[None]:
-    while not condition():
-        yield
-        time.sleep(0.02)
 
 
 def _folder(study: str) -> Path:

@@ -144,7 +144,7 @@ def measure_at(storage: str) -> dict[str, float]:
     has = len(info.recorded)
     added = 20 if has < 5000 else 8
     for name, asks in (("tpe", added), ("random", 10)):
-        chosen = dataclasses.replace(setting.study, sampler=name)  # type: ignore[arg-type]
+        chosen = dataclasses.replace(setting.study, sampler=name)
         if name != "tpe":
             asker = Asker(chosen, record.frozen(), setting.directions, setting.longest)
         for _ in range(asks):

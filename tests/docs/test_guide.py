@@ -1,4 +1,4 @@
-"""The guide does what it says: every file in it is written, every command in it is run."""
+"""Pages do what they say: every file in them is written, every command in them is run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from tunekit import InputError, Optimizer
 from tunekit.plugins import PluginFile, load
 from tunekit.testing import CheckFailure, checks_for
 
-GUIDE = Path(__file__).parents[2] / "docs" / "guide.md"
+DOCS = Path(__file__).parents[2] / "docs"
+GUIDE = DOCS / "guide.md"
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,10 @@ class Reader:
         self.folder, self.variables = folder, variables
         self.code = 0
 
-    def follow(self, page: str) -> None:
+    def follow(self, page: Path) -> None:
         """Go through a page, from the first block to the last."""
-        for block in blocks(page):
+        self.page = page.name
+        for block in blocks(page.read_text(encoding="utf-8")):
             if block.language == "console":
                 for command in commands(block):
                     self.enter(command)
@@ -127,7 +129,7 @@ class Reader:
         new = "".join(line[1:] for line in lines if line[0] in "+ ")
         file = self.folder / str(block.file)
         text = file.read_text(encoding="utf-8")
-        assert text.count(old) == 1, f"guide.md:{block.line}: this is not in {block.file} once"
+        assert text.count(old) == 1, f"{self.page}:{block.line}: this is not in {block.file} once"
         file.write_text(text.replace(old, new), encoding="utf-8")
 
     def enter(self, command: Command, typed: str = "") -> None:
@@ -135,11 +137,11 @@ class Reader:
         if command.words == "echo $?":
             printed, self.code = f"{self.code}\n", 0
         else:
-            assert self.code == 0, f"guide.md:{command.line}: exit code {self.code} before this"
+            assert self.code == 0, f"{self.page}:{command.line}: exit code {self.code} before this"
             printed, self.code = self.run(command, typed)
         if not agrees(command.shown, printed):
             pytest.fail(
-                f"guide.md:{command.line}: $ {command.words}\n\nshown:\n{command.shown}\n"
+                f"{self.page}:{command.line}: $ {command.words}\n\nshown:\n{command.shown}\n"
                 f"printed (exit code {self.code}):\n{printed}",
                 pytrace=False,
             )
@@ -232,9 +234,9 @@ def test_what_does_not_agree_with_the_page(shown: str, printed: str) -> None:
     assert not agrees(shown, printed)
 
 
-def test_the_guide_does_what_it_says(tmp_path: Path, variables: dict[str, str]) -> None:
-    reader = Reader(tmp_path, variables)
-    reader.follow(GUIDE.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("page", ["guide.md", "search.md"])
+def test_a_page_does_what_it_says(tmp_path: Path, variables: dict[str, str], page: str) -> None:
+    Reader(tmp_path, variables).follow(DOCS / page)
 
 
 MISTAKES = {

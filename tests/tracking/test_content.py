@@ -17,6 +17,19 @@ def test_the_first_fold_has_the_metrics_own_names_and_the_others_an_ending(trial
     assert {"objective", "trial_number", "training_seconds", "parameters", "fold_score"} <= keys
 
 
+def test_what_else_a_study_measures_stands_beside_the_objective(trial: Trial) -> None:
+    measured = {"parameters": 1234.0, "latency": 0.5, "f1": 0.75}
+    points = content.points(replace(trial(0), measured=measured))
+
+    last = [(p.key, p.value, p.step) for p in points if p.key in measured]
+    assert sorted(last) == [("f1", 0.75, 0), ("latency", 0.5, 0), ("parameters", 1234.0, 0)]
+
+
+def test_a_trial_that_breaks_a_constraint_can_be_filtered_out(trial: Trial) -> None:
+    assert "feasible" not in content.tags(trial(0))
+    assert content.tags(replace(trial(0), violation=0.5))["feasible"] == "false"
+
+
 def test_values_that_are_not_finite_are_left_out(trial: Trial) -> None:
     curve = Curve(0, (0, 1, 2, 3), {"val_loss": (2.0, math.nan, math.inf, 1.0)})
 

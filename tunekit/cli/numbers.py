@@ -32,6 +32,12 @@ def rounded(number: float, digits: int = 2) -> str:
     return f"{float(f'{number:.{digits}g}'):g}"
 
 
+def amount(number: float, digits: int = 4) -> str:
+    """What may be a count or a measurement: ``"12,345"``, ``"0.008144"``."""
+    number = float(number)
+    return f"{number:,.0f}" if number.is_integer() else f"{number:.{digits}g}"
+
+
 def counted(number: int, what: str) -> str:
     """``"1 unit"``, ``"1,200 units"``."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

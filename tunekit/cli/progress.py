@@ -12,9 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.progress import TimeElapsedColumn as Elapsed
 from rich.table import Column
 
+from tunekit.cli.numbers import amount
 from tunekit.cli.summary import in_short
 from tunekit.hookspecs import hookimpl
 from tunekit.records import FinishedTrial, Objective, StudyInfo, StudyResult
+from tunekit.study.constraints import Constraint, broken, from_words
 
 
 def watcher() -> Bars | Lines:
@@ -56,6 +58,7 @@ class Lines:
         self._best = _Best()
         self._metric = ""
         self._objectives: tuple[Objective, ...] = ()
+        self._constraints: tuple[Constraint, ...] = ()
 
     def _say(self, line: str) -> None:
         sys.stderr.write(line + "\n")
@@ -65,6 +68,7 @@ class Lines:
     def tunekit_study_started(self, study: StudyInfo) -> None:
         """Say what starts."""
         self._metric, self._objectives = study.metric, study.objectives
+        self._constraints = from_words(study.constraints)
         self._best.follow(study)
         for trial in study.recorded:
             self._best.take(trial)
@@ -75,7 +79,7 @@ class Lines:
     def tunekit_trial_finished(self, trial: FinishedTrial) -> None:
         """Say how a trial ended."""
         mark = " *best*" if self._best.take(trial) else ""
-        self._say(trial_line(trial, self._objectives) + mark)
+        self._say(trial_line(trial, self._objectives, self._constraints) + mark)
 
     @hookimpl
     def tunekit_final_started(self, runs: int) -> None:
@@ -106,6 +110,7 @@ class Bars:
         self._best = _Best()
         self._metric = ""
         self._objectives: tuple[Objective, ...] = ()
+        self._constraints: tuple[Constraint, ...] = ()
         self._whole: TaskID | None = None
         self._running: dict[int, TaskID] = {}
         self._shown: dict[int, str] = {}
@@ -115,6 +120,7 @@ class Bars:
     def tunekit_study_started(self, study: StudyInfo) -> None:
         """Draw the bar of the whole search."""
         self._metric, self._objectives = study.metric, study.objectives
+        self._constraints = from_words(study.constraints)
         self._best.follow(study)
         for line in opening(study):
             self._console.print(line, markup=False)
@@ -160,7 +166,9 @@ class Bars:
         if task is not None:
             self._progress.remove_task(task)
         if self._count(trial) or trial.state == "failed":
-            self._progress.console.print(trial_line(trial, self._objectives), markup=False)
+            self._progress.console.print(
+                trial_line(trial, self._objectives, self._constraints), markup=False
+            )
 
     @hookimpl
     def tunekit_final_started(self, runs: int) -> None:
@@ -199,13 +207,21 @@ def opening(study: StudyInfo) -> list[str]:
     return [*lines, *study.notes]
 
 
-def trial_line(trial: FinishedTrial, objectives: Sequence[Objective]) -> str:
+def trial_line(
+    trial: FinishedTrial, objectives: Sequence[Objective], constraints: Sequence[Constraint] = ()
+) -> str:
     """A finished trial in one line."""
     first, *others = objectives
     value = "" if trial.value is None else f"{first.name} {trial.value:.5g}"
     if trial.state == "complete":
-        value = ", ".join([value, *(f"{o.name} {trial.measured[o.name]:,.4g}" for o in others)])
+        value = ", ".join([value, *(f"{o.name} {amount(trial.measured[o.name])}" for o in others)])
     notes = [trial.reason] if trial.reason else []
+    if trial.state == "complete" and trial.violation > 0:
+        known = {**trial.measured, first.name: trial.value or 0.0}
+        notes += [
+            f"breaks {constraint.words!r}: {amount(known[constraint.quantity])}"
+            for constraint in broken(constraints, known)
+        ]
     if trial.diagnosis is not None and trial.diagnosis.verdict not in ("healthy", "too_short"):
         notes.append(trial.diagnosis.verdict.replace("_", " "))
     reason = f"  ({'; '.join(notes)})" if notes else ""

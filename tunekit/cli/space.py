@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
 def print_space(setting: Setting, *, as_json: bool) -> None:
     """Print the resolved space: every parameter with its values, default and condition."""
-    parameters = setting.study.space.parameters
+    parameters, metrics = setting.study.space.parameters, list(setting.study.metrics)
     if as_json:
         print_json(
             {
                 "study": setting.study.name,
-                "metric": setting.study.metric,
+                "metric": metrics[0] if len(metrics) == 1 else metrics,
+                "constraints": [constraint.words for constraint in setting.study.constraints],
+                "first": [dict(configuration) for configuration in setting.study.first],
                 "data": setting.data,
                 "space": [
                     {
@@ -43,8 +45,10 @@ def _print(setting: Setting) -> None:
     folds = f"{data['folds']} validation fold{'s' if data['folds'] != 1 else ''}"
     sys.stdout.write(
         f"{study.name}: {data['rows']} rows, {data['features']} features, {data['task']}, "
-        f"{folds}; {setting.directions[0]} {study.metric}\n"
+        f"{folds}; {_aims(setting)}\n"
     )
+    for constraint in study.constraints:
+        sys.stdout.write(f"trials have to keep to {constraint.words}\n")
     for title, is_searched in (("searched", True), ("fixed", False)):
         rows = [
             (p.name, str(p.domain), show(p.default) if is_searched else "", _when(p))
@@ -53,10 +57,25 @@ def _print(setting: Setting) -> None:
         ]
         if rows:
             _print_rows([(title, "values", "default" if is_searched else "", "only when"), *rows])
+    if study.first:
+        sys.stdout.write("\n")
+    for configuration in study.first:
+        told = (
+            f"{p.name} = {show(configuration[p.name])}"
+            for p in study.space.searched
+            if p.name in configuration
+        )
+        sys.stdout.write(f"tried first: {', '.join(told)}\n")
     sys.stdout.write(
         f"\n{len(study.space.searched)} searched; sampler {study.sampler}, pruner {study.pruner}. "
         "Nothing was trained.\n"
     )
+
+
+def _aims(setting: Setting) -> str:
+    """What is made large and what small."""
+    aims = zip(setting.directions, setting.study.metrics, strict=True)
+    return ", ".join(f"{direction} {metric}" for direction, metric in aims)
 
 
 def _print_rows(rows: list[tuple[str, ...]]) -> None:

@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tunekit.cli.numbers import rounded
+from tunekit.cli.numbers import amount, rounded
 from tunekit.cli.output import duration
 from tunekit.records import FinishedTrial, StudyInfo, StudyResult
 from tunekit.search.front import values_of
@@ -114,6 +114,7 @@ def _trial_as_json(trial: FinishedTrial, info: StudyInfo) -> dict[str, Any]:
         "number": trial.number,
         "value": trial.value,
         "measured": dict(trial.measured),
+        "violation": trial.violation,
         "params": dict(trial.params),
         "configuration": dict(trial.configuration),
         "diagnosis": None if trial.diagnosis is None else dataclasses.asdict(trial.diagnosis),
@@ -167,6 +168,7 @@ def _ranking(info: StudyInfo, result: StudyResult) -> Table:
     else:
         complete = [t for t in result.trials if t.state == "complete" and t.value is not None]
         complete.sort(key=lambda t: t.value or 0.0, reverse=info.larger_is_better)
+        complete.sort(key=lambda t: t.violation)
         rows = [(trial, "") for trial in complete[:MAX_ROWS]]
     table.add_column("what it is")
     for trial, fresh in rows:
@@ -189,7 +191,7 @@ def _print_front(console: Console, info: StudyInfo, result: StudyResult) -> None
         table.add_column(name, justify="right")
     table.add_column("what it is")
     for trial in shown:
-        values = [f"{value:,.5g}" for value in values_of(trial, info.objectives)]
+        values = [amount(value, digits=5) for value in values_of(trial, info.objectives)]
         table.add_row(str(trial.number), *values, in_short(trial.configuration))
     console.print(table)
     console.print(f"\nThe best by {info.objectives[0].name}, again on fresh seeds:")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cached_property
-from statistics import median, quantiles
+from statistics import median, quantiles, stdev
 
 from tunekit.records import FinishedTrial, Importances, Objective, StudyInfo, StudyResult
 from tunekit.report.drawing.scale import Scale, around
@@ -134,6 +134,12 @@ def direction(larger_is_better: bool) -> str:
 def is_finite(value: float | None) -> bool:
     """Whether there is a value, and a finite one."""
     return value is not None and math.isfinite(value)
+
+
+def spread(scores: Sequence[float]) -> float:
+    """The standard deviation of the finite scores; 0 of one."""
+    known = [score for score in scores if math.isfinite(score)]
+    return stdev(known) if len(known) > 1 else 0.0
 
 
 def middle(values: Sequence[float]) -> float | None:

@@ -19,7 +19,7 @@ from tunekit.report.sections.headline import headline
 from tunekit.report.sections.leaderboard import leaderboard
 from tunekit.report.sections.mattered import mattered
 from tunekit.report.sections.repeat import repeat
-from tunekit.report.words import configuration, number
+from tunekit.report.words import configuration, marked, number
 
 
 def page(info: StudyInfo, result: StudyResult, importances: Importances | None = None) -> str:
@@ -76,6 +76,7 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["marked"] = marked
     return environment.from_string(str(_asset("page.html")))
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from tunekit.space import Scalar, show
 
@@ -22,9 +25,10 @@ def number(value: float | None) -> str:
     if value == 0:
         return "0"
     size = abs(float(f"{value:.4g}"))
-    if 1e-3 <= size < 9999.5:
-        return f"{value:#.4g}".rstrip(".").replace("-", MINUS)
-    text = f"{value:,.0f}" if 1 < size < 1e7 else f"{value:.2e}"
+    if 1e-3 <= size < 1000:
+        text = f"{value:#.4g}"
+    else:
+        text = f"{value:,.0f}" if 1 < size < 1e7 else f"{value:.2e}"
     return text.replace("-", MINUS)
 
 
@@ -152,17 +156,21 @@ def _layers(values: Mapping[str, Any]) -> str:
         return "no hidden layer"
     units = listed(list(dict.fromkeys(sizes)) if len(set(sizes)) == 1 else sizes)
     kind = f"{values['activation']} units" if "activation" in values else "units"
-    extras = _extras(values)
+    extras = [*_normalization(values), *_switched_on(values)]
     more = f" ({', '.join(extras)})" if extras else ""
     return f"{counted(len(sizes), 'hidden layer')} of {units} {kind}{more}"
 
 
-def _extras(values: Mapping[str, Any]) -> list[str]:
-    """What goes with the hidden layers."""
-    normalization = values.get("network.normalization", "none")
+def _normalization(values: Mapping[str, Any]) -> list[str]:
+    """``["batch-norm"]``, or nothing."""
+    name = values.get("network.normalization", "none")
+    return [] if name == "none" else [f"{name}-norm"]
+
+
+def _switched_on(values: Mapping[str, Any]) -> list[str]:
+    """What else goes with the hidden layers."""
     named = {"network.residual": "residual", "network.input_scaling": "scaled inputs"}
-    found = [] if normalization == "none" else [f"{normalization}-norm"]
-    return found + [word for key, word in named.items() if values.get(key)]
+    return [word for key, word in named.items() if values.get(key)]
 
 
 def is_switch(name: str) -> bool:
@@ -179,4 +187,10 @@ def _network(values: Mapping[str, Any]) -> list[str]:
         hidden = f"{depth}x{width}" if depth else "none"
     else:
         return []
-    return ["linear" if hidden == "none" else hidden, *_extras(values)]
+    hidden = "linear" if hidden == "none" else hidden
+    return [" ".join([hidden, *_normalization(values)]), *_switched_on(values)]
+
+
+def marked(words: str) -> Markup:
+    """Words as HTML, with what is between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(words))))

@@ -99,9 +99,12 @@ class Asker:
                 self._memory.add_trial(known)
             elif ask in by_ask:
                 self._memory.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
+            elif (fixed := next(self._planned, None)) is None and self._study.sampler == "grid":
+                # A trial of another grid: this one has nothing to try in its place.
+                self._memory.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
             else:
                 self._gaps.append(ask)
-                self._enqueue(next(self._planned, {}) or self._quasi_random(ask) or {})
+                self._enqueue(fixed or self._quasi_random(ask) or {})
             self._next = ask + 1
 
     def ask(self) -> Asked | None:

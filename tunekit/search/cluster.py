@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import operator
 import pickle
 import queue
 import time
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import dask
-from distributed import Client, Future
+from distributed import Client, Future, Security, rpc
 from distributed.scheduler import KilledWorker
 
 from tunekit.errors import StudyError, WorkError
@@ -59,59 +60,61 @@ class DaskCluster:
 
     def __init__(self, executor: str, parcel: Parcel) -> None:
         self.slots = 1
-        self._address = scheduler_address(executor)
+        self._executor, self._address = executor, scheduler_address(executor)
         self._versions = parcel.versions
         self._threads: dict[str, int] = {}
-        self._placed: dict[int, str | None] = {}
+        self._held: list[tuple[int, Unit]] = []
+        self._placed: dict[int, str] = {}
         self._futures: dict[int, Future[Answer]] = {}
-        self._arrivals: queue.SimpleQueue[tuple[int, Future[Answer]]] = queue.SimpleQueue()
-        self._next_look = 0.0
+        self._arrivals: queue.SimpleQueue[tuple[int, Future[Answer]] | dict[str, int]]
+        self._arrivals = queue.SimpleQueue()
         self._alone_since = time.monotonic()
         self._said = 0
-        self._units = 0
+        self._tasks = 0
         with ExitStack() as stack:
             stack.enter_context(_quiet())
-            self._client = stack.enter_context(_connected(self._address))
+            self._client = stack.enter_context(_connected(executor, self._address))
             differing = self._differing()
             if differing:
                 raise StudyError(differing)
-            # As bytes, and made by the standard library: so the scheduler needs no tunekit. As a
-            # task and not as scattered data: where all that have it die, Dask makes it once more.
-            self._parcel = self._client.submit(
-                pickle.loads,
-                pickle.dumps(parcel, protocol=pickle.HIGHEST_PROTOCOL),
-                key=self._key("parcel"),
-            )
-            self._look()
+            # As bytes, and everywhere made by the standard library: so the scheduler needs no
+            # tunekit. As a task and not as scattered data: it is made anew where it was lost.
+            self._blob: Future[bytes] = self._submit(bytes, pickled(parcel))
+            self._parcels: dict[str, Future[Parcel]] = {}
+            self._count(dict(self._client.nthreads()))
+            assert self._client.loop is not None
+            self._client.loop.add_callback(self._watch)
             self._stack = stack.pop_all()
 
-    def _key(self, name: object) -> str:
-        return f"tunekit-{self._client.id}-{name}"
+    def _submit(
+        self, function: Callable[..., Any], *arguments: object, on: str | None = None
+    ) -> Future[Any]:
+        """Hand over a task, for a certain worker as long as that one lives."""
+        self._tasks += 1
+        return self._client.submit(
+            function,
+            *arguments,
+            key=f"tunekit-{self._client.id}-{self._tasks}",
+            workers=None if on is None else [on],
+            allow_other_workers=on is not None,
+        )
 
     def submit(self, key: int, unit: Unit) -> None:
         """Hand over a unit."""
-        self._units += 1
-        worker = self._freest()
+        if not self._threads:
+            self._held.append((key, unit))
+            return
+        # Left to Dask, a unit goes where its data are, and not where a thread is free.
+        busy = Counter(self._placed.values())
+        worker = max(self._threads, key=lambda worker: self._threads[worker] - busy[worker])
         with self._told():
-            future = self._client.submit(
-                operator.methodcaller(
-                    "perform", pickle.dumps(unit, protocol=pickle.HIGHEST_PROTOCOL)
-                ),
-                self._parcel,
-                key=self._key(self._units),
-                # Left to Dask, a unit goes where the parcel is, and not where a slot is free.
-                workers=None if worker is None else [worker],
-                allow_other_workers=worker is not None,
-            )
+            if worker not in self._parcels:
+                # A copy of its own for each: Dask drops copies of the same that are not in use.
+                self._parcels[worker] = self._submit(pickle.loads, self._blob, on=worker)
+            perform = operator.methodcaller("perform", pickled(unit))
+            future = self._submit(perform, self._parcels[worker], on=worker)
         self._placed[key], self._futures[key] = worker, future
         future.add_done_callback(lambda done: self._arrivals.put((key, done)))
-
-    def _freest(self) -> str | None:
-        """The worker with the most free threads."""
-        busy = Counter(self._placed.values())
-        return max(
-            self._threads, key=lambda worker: self._threads[worker] - busy[worker], default=None
-        )
 
     def wait(self, timeout: float | None = None) -> tuple[int, Answer] | None:
         """The next answer; None when `timeout` seconds have passed, or when there are more slots.
@@ -121,18 +124,18 @@ class DaskCluster:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            if time.monotonic() >= self._next_look:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                arrived = self._arrivals.get(timeout=left)
+            except queue.Empty:
+                return None
+            if isinstance(arrived, dict):
                 slots = self.slots
-                self._look()
+                self._count(arrived)
                 if self.slots > slots:
                     return None
-            left = LOOK if deadline is None else min(LOOK, deadline - time.monotonic())
-            try:
-                key, future = self._arrivals.get(timeout=max(0.0, left))
-            except queue.Empty:
-                if deadline is not None and time.monotonic() >= deadline:
-                    return None
                 continue
+            key, future = arrived
             del self._placed[key], self._futures[key]
             return key, self._answer(future)
 
@@ -141,8 +144,10 @@ class DaskCluster:
             with self._told():
                 return future.result()
         except KilledWorker as killed:
-            if killed.task == self._parcel.key:
-                raise WorkError(f"the workers at {self._address} die one after the other") from None
+            if killed.task != future.key:
+                raise WorkError(
+                    f"the workers at {self._executor} die one after the other"
+                ) from None
             deaths = killed.allowed_failures + 1
             reason = f"{deaths} workers of the cluster died in the same part of it"
             # It has had its further chances already, unless the cluster gives none.
@@ -158,28 +163,38 @@ class DaskCluster:
         except Exception as error:
             if self._client.status != "running" or isinstance(error, (CancelledError, OSError)):
                 raise WorkError(
-                    f"the Dask scheduler at {self._address} is lost or was restarted. What was "
+                    f"the Dask scheduler at {self._executor} is lost or was restarted. What was "
                     "finished is kept; the same command goes on"
                 ) from None
             raise WorkError(
                 self._differing()
-                or f"a worker of the cluster at {self._address} cannot do its work: {told(error)}"
+                or f"a worker of the cluster at {self._executor} cannot do its work: {told(error)}"
             ) from error
 
-    def _look(self) -> None:
-        """Count the workers' threads, and say so when there are none for a while."""
-        with self._told():
-            self._threads = dict(self._client.nthreads())
+    async def _watch(self) -> None:
+        """Tell the workers' threads again and again; on Dask's thread, which may have to wait."""
+        scheduler = self._client.scheduler
+        assert scheduler is not None
+        with suppress(OSError):
+            while self._client.status == "running":
+                self._arrivals.put(dict(await scheduler.ncores()))
+                await asyncio.sleep(LOOK)
+
+    def _count(self, threads: dict[str, int]) -> None:
+        """Take in the workers' threads, and say so when there have been none for a while."""
+        self._threads, self.slots = threads, max(1, sum(threads.values()))
+        for gone in self._parcels.keys() - threads.keys():
+            del self._parcels[gone]
+        while threads and self._held:
+            self.submit(*self._held.pop(0))
         now = time.monotonic()
-        self._next_look = now + LOOK
-        self.slots = max(1, sum(self._threads.values()))
-        if self._threads:
+        if threads:
             self._alone_since, self._said = now, 0
         elif self._said < len(SAID_AFTER) and now - self._alone_since > SAID_AFTER[self._said]:
             self._said += 1
             logger.warning(
                 "waiting for workers at %s; `dask worker %s --nthreads 1` starts one",
-                *(self._address, self._address),
+                *(self._executor, self._address),
             )
 
     def _differing(self) -> str:
@@ -201,6 +216,11 @@ class DaskCluster:
     def close(self) -> None:
         """Leave the cluster; what it still has of this search is dropped."""
         self._stack.close()
+
+
+def pickled(value: object) -> bytes:
+    """A value on its way through a scheduler that cannot read it."""
+    return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def scheduler_address(executor: str) -> str:
@@ -226,7 +246,7 @@ def scheduler_address(executor: str) -> str:
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[Client]:
+def _connected(executor: str, address: str) -> Iterator[Client]:
     settings: dict[str, Any] = {
         "distributed.comm.timeouts.connect": f"{PATIENCE}s",
         # That is about tables in tasks; data of that size are meant to travel once.
@@ -234,10 +254,15 @@ def _connected(address: str) -> Iterator[Client]:
     }
     with dask.config.set(settings):
         try:
+            # A client would wait for ever for something that is no Dask.
+            with ThreadPoolExecutor(1) as thread:
+                kind = thread.submit(asyncio.run, _kind(address)).result()
+            if kind != "Scheduler":
+                raise ValueError(f"that is the address of a {kind.lower()}")
             client = Client(address, timeout=PATIENCE, set_as_default=False, name="tunekit")
         except Exception as error:
             raise StudyError(
-                f"no Dask scheduler answers at {address}: {_first_line(error)}. "
+                f"no Dask scheduler answers at {executor} ({_reason(error)}). "
                 "`dask scheduler` starts one, and prints its address"
             ) from None
         try:
@@ -245,6 +270,13 @@ def _connected(address: str) -> Iterator[Client]:
         finally:
             with suppress(Exception):
                 client.close(timeout=PATIENCE)
+
+
+async def _kind(address: str) -> str:
+    """What answers there, as Dask calls it."""
+    secured = Security().get_connection_args("client")
+    async with rpc(address, timeout=PATIENCE - 1, connection_args=secured) as there:
+        return str((await asyncio.wait_for(there.identity(), PATIENCE))["type"])
 
 
 @contextmanager
@@ -264,8 +296,13 @@ def _quiet() -> Iterator[None]:
             one.setLevel(level)
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _reason(error: BaseException) -> str:
+    """What is at the bottom of an error of the connection, in a few words."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (str(error).strip().splitlines() or [f"what is there is silent for {PATIENCE} s"])[0]
 
 
 def _table(rows: list[tuple[str | None, ...]]) -> str:

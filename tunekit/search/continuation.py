@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tunekit.components import KINDS
-from tunekit.space import Choices, Scalar, show
+from tunekit.space import Choices, Fixed, Scalar, show
 from tunekit.study.space import Parameter, Space
 
 EXACT = ("data", "study.", "plugin metric", "plugin loss")
@@ -82,6 +82,13 @@ def refit(
         if component in changed_components:
             raise UnfitError(f"the code of {component} has changed")
 
+    # First of all, since another optimizer, say, has other hyperparameters.
+    for parameter in space.parameters:
+        value = configuration.get(parameter.name)
+        if isinstance(parameter.domain, Fixed) and value not in (None, parameter.domain.value):
+            is_ = show(parameter.domain.value)
+            raise UnfitError(f"{parameter.name} was {show(value)} and is fixed at {is_}")
+
     def choose(parameter: Parameter) -> Scalar:
         value = _value(configuration, parameter)
         if not parameter.takes(value):
@@ -90,10 +97,8 @@ def refit(
 
     fitted = space.resolve(choose)
     by_name = {parameter.name: parameter for parameter in space.parameters}
-    for name, value in fitted.items():
-        was = _value(configuration, by_name[name])
-        if was != value:
-            raise UnfitError(f"{name} was {show(was)} and is fixed at {show(value)}")
+    for name in fitted:
+        _value(configuration, by_name[name])
     for name, value in configuration.items():
         if name not in fitted and value is not False:
             raise UnfitError(f"{name} is not in the space any more")

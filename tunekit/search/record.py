@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial
 from tunekit.errors import StudyError, WorkError
 from tunekit.plugins import Owner, PluginFile
 from tunekit.records import FinishedTrial
-from tunekit.search.continuation import Differences, UnfitError, in_short, refit
+from tunekit.search.continuation import Differences, UnfitError, in_short, nearest, refit
 from tunekit.search.database import cause, opening, options, patiently, redacted
 from tunekit.search.lock import Hold
 from tunekit.search.notes import finished
@@ -36,6 +36,7 @@ FINAL = "tunekit:final"
 ABOUT = "tunekit:about"
 ENDED = "tunekit:ended"
 ADVISED = "tunekit:advised"
+FILLING = "tunekit:filling"
 
 # Optuna's own notes on a trial that nobody needs once it is finished.
 _PASSING_NOTES = ("tpe:",)
@@ -104,12 +105,16 @@ class Record:
         Raises:
             StudyError: The existing trials cannot be joined by those of this study.
         """
-        if self._optuna is not None and not self._optuna.get_trials(deepcopy=False):
-            # Nothing to protect: an earlier start was given up before its first trial.
+        identity = uuid.uuid4().hex
+        if self._optuna is not None and self._is_empty:
+            # Nothing to protect: an earlier start was given up before its first trial. MLflow may
+            # know of it.
+            identity = self._optuna.user_attrs.get(IDENTITY, identity)
             optuna.delete_study(study_name=self._study.name, storage=self._storage)
             self._optuna = None
         if self._optuna is None:
-            self._optuna = self._create(self._study.name, directions, signature, files)
+            name = self._study.name
+            self._optuna = self._create(name, identity, directions, signature, files)
             self.is_new = True
             return
         recorded = self._optuna.user_attrs.get(SIGNATURE)
@@ -126,9 +131,15 @@ class Record:
         if differences.changed:
             self._continue(directions, signature, files, differences)
 
+    @property
+    def _is_empty(self) -> bool:
+        has_trials = bool(self.optuna.get_trials(deepcopy=False))
+        return not has_trials or bool(self.optuna.user_attrs.get(FILLING))
+
     def _create(
         self,
         name: str,
+        identity: str,
         directions: Sequence[Direction],
         signature: Mapping[str, str],
         files: Sequence[PluginFile],
@@ -136,7 +147,7 @@ class Record:
         created = optuna.create_study(
             study_name=name, storage=self._storage, directions=list(directions)
         )
-        created.set_user_attr(IDENTITY, uuid.uuid4().hex)
+        created.set_user_attr(IDENTITY, identity)
         created.set_user_attr(FILES, [{"path": file.path, "text": file.text} for file in files])
         created.set_user_attr(SIGNATURE, dict(signature))
         return created
@@ -163,9 +174,7 @@ class Record:
         unfit: list[tuple[int, str]] = []
         for trial in old:
             try:
-                fitting.append(
-                    carried(trial, self._study.space, len(fitting), differences.changed_components)
-                )
+                fitting.append(carried(trial, self._study.space, differences.changed_components))
             except UnfitError as error:
                 unfit.append((trial.number, str(error)))
         if not fitting:
@@ -176,12 +185,15 @@ class Record:
         unfinished = f"{name} (being continued)"
         if unfinished in optuna.get_all_study_names(self._storage):
             optuna.delete_study(study_name=unfinished, storage=self._storage)
-        opened = self._create(unfinished, directions, signature, files)
+        # The same trials under the same numbers: for MLflow it is the study that it was.
+        identity = uuid.uuid4().hex if unfit else self.identity
+        opened = self._create(unfinished, identity, directions, signature, files)
         for trial in fitting:
             opened.add_trial(trial)
+        opened.set_user_attr(ADVISED, [nearest(c, self._study.space) for c in self.advised])
         if not unfit:
-            # The same trials under the same numbers: for MLflow it is the study that it was.
-            opened.set_user_attr(IDENTITY, self.identity)
+            for key in (FINAL, ENDED):
+                opened.set_user_attr(key, self.optuna.user_attrs.get(key))
         self._rename({name: dated, unfinished: name})
         self._optuna = optuna.load_study(study_name=name, storage=self._storage)
         left = f" {in_short(unfit).capitalize()}." if unfit else ""
@@ -218,6 +230,14 @@ class Record:
     def names(self) -> list[str]:
         """All studies in the storage."""
         return optuna.get_all_study_names(self._storage)
+
+    @property
+    def earlier(self) -> tuple[str, ...]:
+        """The identities of the records that this one took the place of."""
+        past = [name for name in self.names() if name.startswith(f"{self._study.name} (until ")]
+        studies = [optuna.load_study(study_name=name, storage=self._storage) for name in past]
+        known = [str(study.user_attrs.get(IDENTITY)) for study in studies]
+        return tuple(identity for identity in known if identity != self.identity)
 
     @property
     def is_ours(self) -> bool:
@@ -328,6 +348,13 @@ class Record:
         """Store configurations to try first."""
         self.optuna.set_user_attr(ADVISED, [dict(c) for c in configurations])
 
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """Until the end, the record counts as empty: what a kill leaves half done is done anew."""
+        self.optuna.set_user_attr(FILLING, True)
+        yield
+        self.optuna.set_user_attr(FILLING, False)
+
     def _kept(self, key: str) -> dict[str, Any] | None:
         stored = self.optuna.user_attrs.get(key)
         return dict(stored) if stored else None
@@ -338,14 +365,15 @@ class Record:
 
 
 def carried(
-    trial: FrozenTrial, space: Space, ask: int, changed_components: frozenset[str] = frozenset()
+    trial: FrozenTrial, space: Space, changed_components: frozenset[str] = frozenset()
 ) -> FrozenTrial:
     """A recorded trial as one of a changed study.
+
+    It keeps its ask index: random draws follow from that, and must not be drawn once more.
 
     Args:
         trial: As it was recorded.
         space: The changed study's space.
-        ask: Its ask index there.
         changed_components: Components whose code is another one.
 
     Raises:
@@ -353,7 +381,7 @@ def carried(
     """
     attrs = trial.user_attrs
     configuration = refit(attrs["configuration"], space, changed_components)
-    notes = {**attrs["tunekit"], "ask": ask, "repeats": [], "carried": trial.number}
+    notes = {**attrs["tunekit"], "carried": trial.number}
     searched = {p.name: p for p in space.searched if p.name in configuration}
     joined = copy.copy(trial)
     joined.params = {name: configuration[name] for name in searched}

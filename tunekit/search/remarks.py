@@ -180,8 +180,9 @@ def _few(space: Space, result: StudyResult, basis: Basis) -> str:
     parameters = len(result.best.params)
     if complete + pruned >= PER_PARAMETER * parameters:
         return ""
+    what = "trained trial" if any(map(_is_refused, result.trials)) else "trial"
     return (
-        f"{_count(complete + pruned, 'trial')} are few for {parameters} searched parameters: more "
+        f"{_count(complete + pruned, what)} are few for {parameters} searched parameters: more "
         "are likely to find something better. Raise `--trials`, or fix some values."
     )
 
@@ -245,7 +246,7 @@ def _tie(space: Space, result: StudyResult, basis: Basis) -> str:
     apart = f"told apart by {basis.metric}" if basis.objectives > 1 else "told apart"
     words = (
         f"Trials {numbers} cannot be {apart}: their scores on fresh seeds overlap "
-        f"({winner.mean:.4g} and {_listed([f'{f.mean:.4g}' for f in tied])} in the mean)"
+        f"({_listed([f'{f.mean:.4g}' for f in (winner, *tied)])} in the mean)"
     )
     if len(sizes) <= len(tied) or len(set(sizes.values())) == 1:
         return f"{words}."

@@ -209,7 +209,8 @@ class _Conduct:
         found = remarks(self.setting.study.space, result, Basis.of(self.setting))
         if not self.is_exhausted:
             return found
-        words = f"All {len(result.trials)} configurations of the space were tried."
+        whole = "grid" if self.setting.study.sampler == "grid" else "space"
+        words = f"All {len(result.trials)} configurations of the {whole} were tried."
         return (*found, Remark("exhausted", words))
 
     def _search(self) -> None:
@@ -229,7 +230,10 @@ class _Conduct:
         self.is_exhausted = coordinator.is_exhausted
 
     def _leaders(self, trials: list[FinishedTrial], count: int) -> list[FinishedTrial]:
-        return leaders(trials, count, larger_is_better=self.setting.metric.larger_is_better)
+        # With several objectives, what is off the front is worse in one and better in none.
+        front = front_of(trials, self.setting.objectives)
+        larger_is_better = self.setting.metric.larger_is_better
+        return leaders(front or trials, count, larger_is_better=larger_is_better)
 
     def _final(self, trials: list[FinishedTrial]) -> tuple[tuple[Finalist, ...], TestScore | None]:
         """Rank the best few on fresh seeds and test the winner, or recall what that gave."""

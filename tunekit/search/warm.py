@@ -36,13 +36,14 @@ def learn(record: Record, study: Study) -> None:
     whose = f"the study {study.warm_start!r}"
     if not differences.exact:
         taken = 0
-        for trial in known:
-            try:
-                joined = carried(trial, study.space, taken, differences.changed_components)
-            except UnfitError:
-                continue
-            record.optuna.add_trial(joined)
-            taken += 1
+        with record.filling():
+            for trial in known:
+                try:
+                    joined = carried(trial, study.space, differences.changed_components)
+                except UnfitError:
+                    continue
+                record.optuna.add_trial(joined)
+                taken += 1
         record.notes.append(f"warm start: {taken} of {len(known)} trials of {whose} are taken over")
         return
     larger = other.optuna.directions[0] == optuna.study.StudyDirection.MAXIMIZE

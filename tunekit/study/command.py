@@ -19,9 +19,14 @@ def search_command(source: Source, content: Mapping[str, Any], plugins: tuple[st
         content: The study file's tables, changed by the options.
         plugins: Plugin files of the command line.
     """
-    words = ["tunekit", "search", os.path.relpath(source.path)]
+    file = os.path.relpath(source.path)
+    # What begins with a dash would be taken for an option.
+    words = ["tunekit", "search", os.path.join(".", file) if file.startswith("-") else file]
     for key, option in source.options.items():
-        value = _at(content, key)
+        try:
+            value = _at(content, key)
+        except (KeyError, TypeError):
+            continue  # a later option replaced the whole table around it
         if option.startswith("--") and option != "--set":
             words += [option, str(value)]
         else:
@@ -45,9 +50,11 @@ def _toml(value: object) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, (bool, str)):
-        return json.dumps(value, ensure_ascii=False)
+        # TOML takes all that JSON does, but this one character.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return repr(value)
 
 
 def _name(key: str) -> str:
-    return key if key.replace("-", "").replace("_", "").isalnum() else json.dumps(key)
+    is_bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
+    return key if is_bare else json.dumps(key)

@@ -137,6 +137,11 @@ def parse_all(texts: Sequence[str], quantities: Iterable[str]) -> tuple[Constrai
     return tuple(constraints)
 
 
+def from_words(texts: Sequence[str]) -> tuple[Constraint, ...]:
+    """The constraints that have these `Constraint.words`."""
+    return parse_all(texts, [text.partition(" ")[0] for text in texts])
+
+
 def broken(
     constraints: Iterable[Constraint], quantities: Mapping[str, float]
 ) -> tuple[Constraint, ...]:

@@ -48,6 +48,8 @@ HIDDEN: Schema = {
     "pattern": "^(none|0*[1-9][0-9]*(-0*[1-9][0-9]*)*)?$",
     "minimum": 1,
 }
+RELATED = "^[^<>=]*[<>]=?[^<>=]*$"
+"""What every constraint looks like."""
 
 
 def study_schema(registry: Registry, sources: Iterable[str] = ()) -> Schema:
@@ -75,6 +77,7 @@ def study_schema(registry: Registry, sources: Iterable[str] = ()) -> Schema:
         key |= {"items": one} if regularizer else _name_or_list(one, one)
         keys["space"][kind] |= _components(registry, kind)
     keys["study"]["metric"] = _metrics(registry, keys["study"]["metric"]["description"])
+    keys["study"]["constraints"]["items"] |= {"pattern": RELATED}
     source = keys["data"]["source"]
     source |= _offered(_described(source, _sources(registry, sources)), {"type": "string"})
     keys["sampler"]["name"] |= _enum(SAMPLERS)
@@ -237,7 +240,10 @@ def _metrics(registry: Registry, description: str) -> Schema:
     """A metric, or a list of metrics and of what is measured besides."""
     one = _names(registry, Metric.kind)
     schema = {"description": description} | _name_or_list(one, {"description": description} | one)
-    return schema | {"items": {"type": "string", "enum": [*one["enum"], *MEASURED]}}
+    return schema | {
+        "items": {"type": "string", "enum": [*one["enum"], *MEASURED]},
+        "uniqueItems": True,
+    }
 
 
 def _enum(described: Mapping[str, str]) -> Schema:

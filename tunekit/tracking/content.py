@@ -53,16 +53,15 @@ def points(trial: FinishedTrial) -> list[Point]:
                 found.append(Point(name + ending, float(values[i]), time, epoch))
     end = milliseconds(trial.finished)
     found += [Point("fold_score", score, end, k) for k, score in enumerate(trial.scores, 1)]
-    found += [
-        Point(key, float(value), end, 0)
-        for key, value in (
-            ("objective", trial.value),
-            ("trial_number", trial.number),
-            ("training_seconds", trial.training_seconds),
-            ("parameters", trial.parameters),
-        )
-        if value is not None
-    ]
+    whole = {
+        "objective": trial.value,
+        "trial_number": trial.number,
+        "training_seconds": trial.training_seconds,
+        "parameters": trial.parameters,
+        # By their plain names: means over folds, as the objective is, where curves are of a fold.
+        **trial.measured,
+    }
+    found += [Point(key, float(value), end, 0) for key, value in whole.items() if value is not None]
     return [point for point in found if math.isfinite(point.value)]
 
 
@@ -78,6 +77,8 @@ def tags(trial: FinishedTrial) -> dict[str, str]:
         found["reason"] = trial.reason
     if trial.diverged:
         found["diverged"] = "true"
+    if trial.violation > 0:
+        found["feasible"] = "false"
     if trial.diagnosis is not None:
         found["diagnosis"] = trial.diagnosis.verdict
         found["diagnosis.words"] = trial.diagnosis.words

@@ -33,14 +33,14 @@ def description(study: StudyInfo, located: Located, result: StudyResult | None) 
 
 
 def best_first(study: StudyInfo, trials: tuple[FinishedTrial, ...]) -> list[FinishedTrial]:
-    """The completed trials, best first."""
+    """The completed trials, best first; those that break constraints come last."""
     sign = -1 if study.larger_is_better else 1
     scored = [
-        (sign * trial.value, trial.number, trial)
+        (trial.violation, sign * trial.value, trial.number, trial)
         for trial in trials
         if trial.state == "complete" and trial.value is not None
     ]
-    return [trial for _, _, trial in sorted(scored, key=lambda entry: entry[:2])]
+    return [trial for *_, trial in sorted(scored, key=lambda entry: entry[:3])]
 
 
 def _outcome(study: StudyInfo, result: StudyResult) -> list[str]:
@@ -55,6 +55,12 @@ def _outcome(study: StudyInfo, result: StudyResult) -> list[str]:
     if result.remarks:
         bullets = [f"- {_plain(remark.words)}" for remark in result.remarks]
         parts.append("\n".join(["**Before you believe it:**", "", *bullets]))
+    if result.front:
+        words = "No other trial beats these in all objectives:"
+        more = f" {len(result.front)} trials, {LEADERS} of them here."
+        parts.append(words if len(result.front) <= LEADERS else f"{words}{more}")
+        parts.append(_table(study, _spread(result.front)))
+        parts.append(f"The best by {study.metric}:")
     if leaders := best_first(study, result.trials)[:LEADERS]:
         parts.append(_table(study, leaders))
     if study.file is not None:
@@ -75,14 +81,29 @@ def _winner(study: StudyInfo, number: int, value: float, test: TestScore | None)
 
 def _table(study: StudyInfo, leaders: list[FinishedTrial]) -> str:
     choices = [name for name in searched(study) if name in leaders[0].configuration][:6]
-    rows = [["trial", study.metric, *choices], ["---:", "---:", *("---" for _ in choices)]]
+    others = list(leaders[0].measured)
+    head = ["trial", study.metric, *others]
+    rows = [[*head, *choices], [*("---:" for _ in head), *("---" for _ in choices)]]
     for trial in leaders:
         assert trial.value is not None
         chosen = [show(trial.configuration.get(name, "")) for name in choices]
-        rows.append([str(trial.number), f"{trial.value:.5g}", *chosen])
+        measured = [_amount(trial.measured.get(name)) for name in others]
+        rows.append([str(trial.number), f"{trial.value:.5g}", *measured, *chosen])
     return "\n".join(
         "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows
     )
+
+
+def _spread(front: tuple[FinishedTrial, ...]) -> list[FinishedTrial]:
+    """Some of the front, from one end to the other."""
+    count = min(len(front), LEADERS)
+    return [front[round(i * (len(front) - 1) / max(count - 1, 1))] for i in range(count)]
+
+
+def _amount(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4g}"
 
 
 def _plain(words: str) -> str:

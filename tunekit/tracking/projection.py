@@ -178,7 +178,8 @@ class Projection:
 
     def _remember(self, trials: Iterable[FinishedTrial]) -> None:
         for trial in trials:
-            if trial.state == "complete" and trial.value is not None:
+            is_rival = trial.state == "complete" and trial.violation == 0
+            if is_rival and trial.value is not None:
                 self._values[trial.number] = trial.value
 
     def _progress(self, trial: FinishedTrial) -> list[Point]:

@@ -107,7 +107,8 @@ def _table(study: StudyInfo, located: Located) -> dict[str, object]:
     choices += [name for name in MAIN_CHOICES if name in study.space and name not in choices]
     objective, state = "metrics.`objective`", "tags.`state`"
     params = [f"params.`{name}`" for name in choices[:3]]
-    columns = [objective, *params, state]
+    others = [f"metrics.`{other.name}`" for other in study.objectives[1:]]
+    columns = [objective, *others, *params, state]
     return {
         "searchFilter": f"tags.`mlflow.parentRunId` = '{located.run_id}'",
         "orderByKey": objective,

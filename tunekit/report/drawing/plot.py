@@ -34,6 +34,7 @@ class Plot:
         height: In pixels, of the inner frame.
         left: Room for what is written beside the frame, in pixels.
         ticks: At most about so many numbers below.
+        radius: Of the dots, in pixels.
     """
 
     def __init__(
@@ -47,10 +48,11 @@ class Plot:
         height: float = 260,
         left: float = 52,
         ticks: int = 6,
+        radius: float = 3.2,
     ) -> None:
         self.x, self.y, self.words, self.height, self.left = x, y, words, height, left
         self._titles = (x_title, y_title)
-        self._ticks = ticks
+        self._ticks, self._radius = ticks, radius
         self._drawn: list[tuple[bool, Markup]] = []
 
     def down(self, value: float | str) -> float:
@@ -69,7 +71,7 @@ class Plot:
         if shape:
             element = tag("use", href=f"#{shape}", x=place, y=self.down(y), **common)
         else:
-            element = tag("circle", cx=place, cy=self.down(y), r=3.2, **common)
+            element = tag("circle", cx=place, cy=self.down(y), r=self._radius, **common)
         self._drawn.append((False, element))
 
     def line(

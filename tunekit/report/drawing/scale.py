@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 MINUS = "\N{MINUS SIGN}"
+FURTHEST = 1e200
+"""Beyond it, differences are no floats."""
 NICE = (1.0, 2.0, 5.0, 10.0)
 
 
@@ -58,7 +60,8 @@ class Linear(Scale):
         decimals = max(0, -math.floor(math.log10(step) + 1e-9))
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         values = [i * step for i in range(first, last + 1)]
-        return [Tick(self.at(value), _written(value, decimals)) for value in values]
+        ticks = [Tick(self.at(value), _written(value, decimals)) for value in values]
+        return [tick for tick in ticks if -1e-6 <= tick.at <= 1 + 1e-6]
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Log(Scale):
             inside = inside[:: math.ceil(len(inside) / most)]
         if len(inside) < 2:
             inside = [self.low, self.high]
-        return [Tick(self.at(value), f"{float(f'{value:.3g}'):g}") for value in inside]
+        return [Tick(self.at(value), _power(value)) for value in inside]
 
 
 @dataclass(frozen=True)
@@ -125,10 +128,15 @@ def around(values: Sequence[float], margin: float = 0.05) -> Linear:
 
 
 def _linear(low: float, high: float, *, whole: bool = False) -> Linear:
-    if high - low <= 1e-9 * max(abs(low), abs(high)):
+    low, high = (min(max(bound, -FURTHEST), FURTHEST) for bound in (low, high))
+    if high - low <= max(1e-9 * max(abs(low), abs(high)), 1 / FURTHEST):
         margin = abs(low) * 0.1 or 1.0
         low, high = low - margin, high + margin
     return Linear(low, high, whole)
+
+
+def _power(value: float) -> str:
+    return f"{value:,.0f}" if 1e3 <= value < 1e7 else f"{float(f'{value:.3g}'):g}"
 
 
 def _written(value: float, decimals: int) -> str:

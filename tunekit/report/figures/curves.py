@@ -31,12 +31,13 @@ def draw(facts: Facts) -> Figure | None:
     drawn = [*complete, *spread_out(others, MOST - len(complete))]
     if facts.winner in having and facts.winner not in drawn:
         drawn.append(facts.winner)
-    caption = _caption(facts, name, len(drawn), len(having))
     curves = {trial.number: _points(_curve(trial, name), name) for trial in drawn}
+    scale = _scale(list(curves.values()), [curves[trial.number] for trial in complete])
+    caption = _caption(name, list(curves.values()), scale, len(having))
     last = max((x for points in curves.values() for x, _ in points), default=1.0)
     plot = Plot(
         numeric(0, max(last, 1), whole=True),
-        _scale(list(curves.values()), [curves[t.number] for t in complete]),
+        scale,
         caption,
         x_title="epoch",
         y_title=name.replace("val_", "validation ", 1),
@@ -95,13 +96,15 @@ def _order(facts: Facts, trial: FinishedTrial) -> tuple[int, float]:
     return (1 if outcome(trial) == "complete" else 0, -facts.cost(trial))
 
 
-def _caption(facts: Facts, name: str, drawn: int, having: int) -> str:
+def _caption(name: str, curves: list[list[tuple[float, float]]], scale: Scale, having: int) -> str:
     told = name.replace("val_", "validation ", 1)
     which = counted(having, "trial")
-    if drawn < having:
+    if len(curves) < having:
         which = (
-            f"{drawn} of {having:,} trials (the best {BEST}, and of the others some of every rank)"
+            f"{len(curves)} of {having:,} trials, the best {BEST} and of the others some of every "
+            "rank"
         )
-    return (
-        f"The {told} after each epoch of the first fold: {which}. Epoch 0 is the untrained network."
-    )
+    said = f"The {told} after each epoch of the first fold: {which}. Epoch 0 is before training."
+    if any(not 0 <= scale.at(y) <= 1 for points in curves for _, y in points if math.isfinite(y)):
+        said += " What is far off is cut, so that the ends can be told apart."
+    return said

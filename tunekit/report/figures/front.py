@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from tunekit.records import FinishedTrial, Objective
 from tunekit.report.drawing.plot import Plot
 from tunekit.report.drawing.scale import Scale, around, numeric
@@ -45,7 +47,7 @@ def _against(facts: Facts, first: Objective, other: Objective) -> Figure | None:
         height=300,
     )
     if len(facts.objectives) == 2:
-        plot.line(sorted(places[trial.number] for trial in front), "front")
+        plot.line(_stairs(sorted(places[trial.number] for trial in front), other), "front")
     on_front = {trial.number for trial in front}
     for trial in sorted(facts.valued, key=lambda t: t.number in on_front):
         if trial.number in places:
@@ -56,6 +58,15 @@ def _against(facts: Facts, first: Objective, other: Objective) -> Figure | None:
     if any(trial.violation > 0 for trial in facts.valued):
         keys.append(("failed", "breaks a constraint"))
     return Figure(plot.markup(), caption, tuple(keys))
+
+
+def _stairs(points: list[tuple[float, float]], across: Objective) -> list[tuple[float, float]]:
+    """What is reached: between two trials, the value of the one that is no worse across."""
+    stairs = points[:1]
+    for (x, y), (x_next, y_next) in pairwise(points):
+        corner = (x, y_next) if across.larger_is_better else (x_next, y)
+        stairs += [corner, (x_next, y_next)]
+    return stairs
 
 
 def _look(facts: Facts, trial: FinishedTrial, is_on_front: bool) -> tuple[str, str]:

@@ -18,11 +18,13 @@ KEYS = {
     "failed": "failed, without a value",
     "carried": "carried over from an earlier record",
 }
+MANY = 500
+"""Trials from which on dots are smaller."""
 
 
 def draw(facts: Facts) -> Figure | None:
-    """The history, or None if there are no trials."""
-    if not facts.trials:
+    """The history, or None if no trial has a value."""
+    if not any(is_finite(trial.value) for trial in facts.trials):
         return None
     first, last = facts.trials[0].number, facts.trials[-1].number
     caption = _caption(facts)
@@ -32,6 +34,7 @@ def draw(facts: Facts) -> Figure | None:
         caption,
         x_title="trial",
         y_title=facts.metric_words,
+        radius=3.2 if len(facts.trials) < MANY else 2,
     )
     plot.line(_best_so_far(facts), "best")
     bad = float("-inf") if facts.info.larger_is_better else float("inf")

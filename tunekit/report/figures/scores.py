@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -40,7 +41,7 @@ def rows_of(facts: Facts) -> list[Row]:
         rows.append(Row("validation again, each fresh seed", finalist.scores, "fresh"))
     if facts.result.test is not None:
         rows.append(Row("test, each fresh seed", facts.result.test.per_seed, "winner"))
-    return [row for row in rows if row.scores]
+    return [row for row in rows if row.scores and all(map(math.isfinite, row.scores))]
 
 
 def draw(facts: Facts) -> Figure | None:

@@ -23,6 +23,8 @@ def draw(facts: Facts) -> list[Figure]:
     having = {p.name: sum(p.of(trial) is not None for trial in facts.valued) for p in ranges}
     # Where most have many trials, a few dots say nothing.
     least = min(LEAST, max(having.values(), default=0))
+    if len(facts.valued) < 2:
+        return []
     return [_slice(facts, p) for p in ranges if having[p.name] >= max(least, 1)][:MOST]
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import stdev
 
 from tunekit.records import FinishedTrial
-from tunekit.report.facts import Facts, outcome
+from tunekit.report.facts import Facts, outcome, spread
 from tunekit.report.figures import front, scores
 from tunekit.report.figures.figure import Figure
 from tunekit.report.words import (
@@ -18,6 +17,7 @@ from tunekit.report.words import (
     listed,
     moment,
     number,
+    sentence,
     setting,
     with_spread,
 )
@@ -97,12 +97,12 @@ def _lead(facts: Facts) -> str:
     info, trials = facts.info, facts.trials
     names = [objective.name for objective in facts.objectives]
     searched = counted(len(facts.parameters), "hyperparameter")
-    said = [
-        f"{counted(len(trials), 'trial')} over {searched} in search of the best {listed(names)}"
-    ]
-    if data := data_words(info.data):
-        said[0] += f" on {data}"
-    said[0] += "."
+    most = max((sum(p.of(t) is not None for p in facts.parameters) for t in trials), default=0)
+    if 0 < most < len(facts.parameters):
+        searched += f" (at most {most} in one trial)"
+    what = f"{counted(len(trials), 'trial')} over {searched} in search of the best {listed(names)}"
+    data = data_words(info.data)
+    said = [sentence(f"{what} on {data}." if data else f"{what}.")]
     if info.constraints:
         said.append(f"Constraints: {listed(info.constraints)}.")
     if trials:
@@ -159,7 +159,7 @@ def _scores(facts: Facts) -> tuple[Score, ...]:
         found.append(
             Score(
                 "Validation, trained again",
-                with_spread(finalist.mean, _spread(finalist.scores)),
+                with_spread(finalist.mean, spread(finalist.scores)),
                 f"{_seeds(len(finalist.scores)).capitalize()} on the folds of the search; chose "
                 f"the winner among {counted(len(facts.finalists), 'finalist')}.",
                 is_main=test is None,
@@ -169,7 +169,7 @@ def _scores(facts: Facts) -> tuple[Score, ...]:
     found.append(
         Score(
             "Validation in the search",
-            with_spread(best.value or 0.0, _spread(best.scores)),
+            with_spread(best.value or 0.0, spread(best.scores)),
             f"Selected among {trials}, so likely too good"
             + (f"; the spread is that of {len(best.scores)} folds." if best.scores[1:] else "."),
             is_main=not found,
@@ -180,10 +180,6 @@ def _scores(facts: Facts) -> tuple[Score, ...]:
 
 def _seeds(count: int) -> str:
     return counted(count, "fresh seed")
-
-
-def _spread(scores: tuple[float, ...]) -> float:
-    return stdev(scores) if len(scores) > 1 else 0.0
 
 
 def _settings(facts: Facts) -> tuple[Setting, ...]:
@@ -229,7 +225,8 @@ def _notes(facts: Facts) -> tuple[str, ...]:
     info, result = facts.info, facts.result
     said = []
     if result.status == "interrupted":
-        planned = f" of {info.trials:,} planned" if info.trials else ""
+        is_short = info.trials is not None and info.trials > len(facts.trials)
+        planned = f" of {info.trials:,} planned" if is_short else ""
         said.append(
             f"The search was interrupted after {counted(len(facts.trials), 'trial')}{planned}; "
             "the same command goes on."

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import stdev
 
 from markupsafe import Markup
 
 from tunekit.records import FinishedTrial
 from tunekit.report.drawing.scale import around
-from tunekit.report.facts import Facts, outcome
+from tunekit.report.facts import Facts, is_finite, outcome, spread
 from tunekit.report.figures.scores import strip
 from tunekit.report.words import DASH, configuration, duration, number, with_spread
 
@@ -73,7 +72,7 @@ def leaderboard(facts: Facts) -> Leaderboard:
     others = [trial for trial in facts.ranked if trial.number not in facts.finalists]
     trials = [*finalists, *others][:ROWS]
     near = [trial for trial in trials if not facts.is_beyond(trial)] or trials
-    scale = around([score for trial in near for score in trial.scores])
+    scale = around([score for trial in near for score in trial.scores if is_finite(score)])
     rows = tuple(_row(facts, trial, strip(_dots(facts, trial), scale)) for trial in trials)
     note = ""
     if finalists and others:
@@ -82,12 +81,13 @@ def leaderboard(facts: Facts) -> Leaderboard:
 
 
 def _dots(facts: Facts, trial: FinishedTrial) -> list[tuple[float, str, int | None]]:
-    return [(score, facts.css(trial), trial.number) for score in trial.scores]
+    css = facts.css(trial)
+    return [(score, css, trial.number) for score in trial.scores if is_finite(score)]
 
 
 def _row(facts: Facts, trial: FinishedTrial, dots: Markup) -> Row:
     finalist = facts.finalists.get(trial.number)
-    fresh = "" if finalist is None else with_spread(finalist.mean, _spread(finalist.scores))
+    fresh = "" if finalist is None else with_spread(finalist.mean, spread(finalist.scores))
     verdict = trial.diagnosis.verdict.replace("_", " ") if trial.diagnosis else DASH
     return Row(
         number=trial.number,
@@ -97,7 +97,7 @@ def _row(facts: Facts, trial: FinishedTrial, dots: Markup) -> Row:
         folds=" ".join(number(score) for score in trial.scores),
         strip=dots,
         fresh=fresh,
-        sort_fresh=None if finalist is None else finalist.mean,
+        sort_fresh=finalist.mean if finalist is not None and is_finite(finalist.mean) else None,
         size=DASH if trial.parameters is None else f"{trial.parameters:,}",
         sort_size=trial.parameters or 0,
         seconds=duration(trial.training_seconds),
@@ -108,7 +108,7 @@ def _row(facts: Facts, trial: FinishedTrial, dots: Markup) -> Row:
 
 
 def _fresh(facts: Facts) -> tuple[Fresh, ...]:
-    known = [f for f in facts.result.finalists if f.number in facts.by_number]
+    known = [f for f in facts.result.finalists if f.number in facts.by_number and f.scores]
     scale = around([score for finalist in known for score in (*finalist.scores, finalist.searched)])
     return tuple(
         Fresh(
@@ -125,12 +125,8 @@ def _fresh(facts: Facts) -> tuple[Fresh, ...]:
                 ],
                 scale,
             ),
-            with_spread(finalist.mean, _spread(finalist.scores)),
+            with_spread(finalist.mean, spread(finalist.scores)),
             configuration(facts.by_number[finalist.number].configuration),
         )
         for finalist in known
     )
-
-
-def _spread(scores: tuple[float, ...]) -> float:
-    return stdev(scores) if len(scores) > 1 else 0.0

@@ -39,7 +39,7 @@ class Choice:
         name: The choice.
         trials: How many trials had it.
         best: Its best value.
-        median: The median over its complete trials.
+        median: The median of those that were completed and did not diverge.
         strip: Its complete trials as dots.
         pruned: The share of its trials that were pruned.
         lost: The share of its trials that failed or diverged.
@@ -63,6 +63,7 @@ class Mattered:
     Attributes:
         bars: The importances, the largest first; empty where none is known or stands out.
         left_out: How many importances are not shown.
+        by_chance: Whether there are hyperparameters that do not stand out from chance.
         method: How they were estimated.
         words: What they were estimated from.
         choices: By hyperparameter, what its choices came to.
@@ -70,6 +71,7 @@ class Mattered:
 
     bars: tuple[Bar, ...]
     left_out: int
+    by_chance: bool
     method: str
     words: str
     choices: tuple[tuple[str, tuple[Choice, ...]], ...]
@@ -86,6 +88,7 @@ def mattered(facts: Facts) -> Mattered:
     return Mattered(
         tuple(bars[:BARS]),
         len(bars[BARS:]),
+        known is not None and len(known.shares) > len(bars),
         known.method if known else "",
         known.words if known else "",
         tuple((parameter.name, _choices(facts, parameter)) for parameter in with_choices),
@@ -123,7 +126,8 @@ def _choice(
     *,
     is_winner: bool,
 ) -> Choice:
-    values = [trial.value for trial in ranked if trial.value is not None]
+    sound = [trial for trial in ranked if not trial.diverged]
+    values = [trial.value for trial in sound if trial.value is not None]
     lost = sum(trial.diverged or trial.state == "failed" for trial in trials)
     dots = [
         (trial.value, facts.css(trial), trial.number)
