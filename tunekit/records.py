@@ -381,30 +381,3 @@ class Importances:
     shares: Mapping[str, float]
     method: str
     words: str
-
-
-@dataclass(frozen=True)
-class Marginal:
-    """How the trials with one value of a choice fared.
-
-    Attributes:
-        name: The choice's qualified name, such as ``"optimizer"``.
-        value: One of its values.
-        trials: Trials with it: the sum of the next four.
-        complete: Those that were trained to the end without diverging.
-        pruned: Those that were ended early.
-        diverged: Those that diverged.
-        failed: Those that failed.
-        best: The best objective of the complete ones, or None.
-        median: Their median, or None.
-    """
-
-    name: str
-    value: Scalar
-    trials: int
-    complete: int
-    pruned: int
-    diverged: int
-    failed: int
-    best: float | None
-    median: float | None

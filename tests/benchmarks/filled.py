@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,13 +25,26 @@ from optuna.trial import FrozenTrial
 
 from tunekit.search.record import Record
 from tunekit.search.samplers import distribution
+from tunekit.search.setting import Setting
 from tunekit.space import Choices, Interval, Scalar
 from tunekit.study.space import Parameter, Space
+from tunekit.study.study import load_study
 
+DIGITS = Path(__file__).parents[2] / "examples" / "digits.toml"
 AT_ONCE = 200
 NOISE = 1e-3
 
 Rows = dict[str, list[dict[str, Any]]]
+
+
+def setting_of(path: Path, *set_: str, mlflow: bool = False) -> Setting:
+    """A study with its data, unless wanted without MLflow."""
+    study, registry = load_study(path, set_=set_)
+    if not mlflow:
+        for module in list(registry.manager.get_plugins()):
+            if getattr(module, "__name__", "").startswith("tunekit.tracking"):
+                registry.manager.unregister(module)
+    return Setting.of(study, registry)
 
 
 @dataclass

@@ -19,176 +19,21 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import optuna
-from optuna.trial import TrialState
-
-from tests.benchmarks.filled import Likeness, check_alike, fill
-from tunekit.search.asking import Asker
-from tunekit.search.coordinator import Coordinator
+from tests.benchmarks.filled import DIGITS, setting_of
+from tests.benchmarks.scale_record import record_section
 from tunekit.search.engines import Engine
 from tunekit.search.launch import make_engine
-from tunekit.search.notes import notes
-from tunekit.search.record import Record
-from tunekit.search.run import describe, run_search
+from tunekit.search.run import run_search
 from tunekit.search.setting import Setting
 from tunekit.search.units import Outcome, Unit
-from tunekit.study.study import load_study
 
-DIGITS = Path(__file__).parents[2] / "examples" / "digits.toml"
 TRIALS = (100, 1_000, 10_000)
-MEGABYTE = 10**6
-
-
-def setting_of(path: Path, *set_: str, mlflow: bool = False) -> Setting:
-    """A study with its data, unless wanted without MLflow."""
-    study, registry = load_study(path, set_=set_)
-    if not mlflow:
-        for module in list(registry.manager.get_plugins()):
-            if getattr(module, "__name__", "").startswith("tunekit.tracking"):
-                registry.manager.unregister(module)
-    return Setting.of(study, registry)
-
-
-# --- record -------------------------------------------------------------------------------------
-
-
-def record_section(sizes: Sequence[int], storage: str | None) -> None:
-    """Print a column of figures for each size."""
-    with tempfile.TemporaryDirectory(prefix="tunekit-bench-") as folder:
-        address = storage or f"sqlite:///{folder}/optuna.db"
-        likeness = real_trial(Path(folder))
-        setting = setting_of(DIGITS, f"study.storage={address}")
-        check_alike(opened(setting, fresh=True), likeness)
-        record, had = opened(setting), 0
-        columns: dict[int, dict[str, float]] = {}
-        for size in sorted(sizes):
-            fill(record, likeness, had, size - had)
-            command = [sys.executable, "-m", "tests.benchmarks.scale", "--at", address]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise SystemExit(done.stderr)
-            columns[size] = json.loads(done.stdout)
-            had = size + int(columns[size].pop("added"))
-            print_columns(columns) if size == max(sizes) else None
-
-
-def print_columns(columns: dict[int, dict[str, float]]) -> None:
-    print(f"{'trials in the record':<44}" + "".join(f"{size:>10,}" for size in columns))
-    for name in next(iter(columns.values())):
-        print(f"{name:<44}" + "".join(f"{column[name]:>10.4g}" for column in columns.values()))
-
-
-def opened(setting: Setting, *, fresh: bool = False) -> Record:
-    """The record of a study, as a search opens it."""
-    record = Record(setting.study, fresh=fresh)
-    record.open(setting.directions, setting.signature(), setting.registry.files)
-    record.remember(setting.owners())
-    return record
-
-
-def real_trial(folder: Path) -> Likeness:
-    """Train the first trial of the digits study to its last epoch on all folds."""
-    setting = setting_of(
-        DIGITS,
-        f"study.storage=sqlite:///{folder}/real.db",
-        "study.trials=1",
-        "study.workers=0",
-        "study.finalists=0",
-        "train.patience=0",
-    )
-    run_search(setting)
-    (trial,) = opened(setting).optuna.get_trials()
-    return Likeness(setting.study.space, trial)
-
-
-def measure_at(storage: str) -> dict[str, float]:
-    """What a search that goes on takes with the record as it is; milliseconds unless named.
-
-    The processor's time, which other processes do not change; waiting for the disk or a server is
-    in the wall time alone, given where it matters.
-    """
-    setting = setting_of(DIGITS, f"study.storage={storage}")
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    took: dict[str, list[float]] = {}
-    walls: dict[str, list[float]] = {}
-
-    @contextmanager
-    def timed(name: str) -> Iterator[None]:
-        begin, clock = time.process_time(), time.perf_counter()
-        yield
-        took.setdefault(name, []).append(1000 * (time.process_time() - begin))
-        walls.setdefault(name, []).append(1000 * (time.perf_counter() - clock))
-
-    before = resident()
-    with timed("start: open the record"):
-        record = opened(setting)
-    with timed("start: tell the observers"):
-        info = describe(setting, record)
-    with timed("start: mirror it in memory"):
-        asker = Asker(setting.study, record.frozen(), setting.directions, setting.longest)
-    with timed("start: the coordinator's own trials"):
-        coordinator = Coordinator(setting, record, asker, None)  # type: ignore[arg-type]
-    after = resident()
-    like = coordinator.trials[-1]
-    has = len(info.recorded)
-    added = 20 if has < 5000 else 8
-    for name, asks in (("tpe", added), ("random", 10)):
-        chosen = dataclasses.replace(setting.study, sampler=name)
-        if name != "tpe":
-            asker = Asker(chosen, record.frozen(), setting.directions, setting.longest)
-        for _ in range(asks):
-            with timed(f"trial: ask ({name})"):
-                asked = asker.ask()
-            assert asked is not None
-            if name != "tpe":
-                continue
-            with timed("trial: 30 reports"):
-                for epoch in range(1, 31):
-                    asker.report(asked, {epoch: 0.9 + epoch / 1000})
-            with timed("trial: ask the pruner, 3 times"):
-                for _ in range(3):
-                    asker.should_prune(asked)
-            with timed("trial: tell"):
-                told = asker.tell(asked, TrialState.COMPLETE, [0.5], {})
-            done = dataclasses.replace(like, ask=asked.ask, configuration=asked.configuration)
-            with timed("trial: write it"):
-                told.user_attrs = notes(done)
-                coordinator.trials.append(record.add(told))
-    figures = {name: statistics.median(times) for name, times in took.items()}
-    parts = [value for name, value in figures.items() if name.startswith("trial: ")]
-    return {
-        **dict(sorted(figures.items())),
-        "trial: all of it with tpe": sum(parts) - figures["trial: ask (random)"],
-        "trial: write it, wall, at best": min(walls["trial: write it"]),
-        "memory before, MB": before / MEGABYTE,
-        "memory with the record open, MB": after / MEGABYTE,
-        "memory at its peak, MB": peak() / MEGABYTE,
-        "added": added,
-    }
-
-
-def resident() -> int:
-    """Bytes of memory that this process has now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def peak() -> int:
-    """Bytes of memory that this process had at most."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 # --- units --------------------------------------------------------------------------------------
@@ -197,11 +42,11 @@ NETWORKS = ((1, 4), (1, 133), (2, 960))
 """Depth and width on the digits: some 300, 10,000 and 1,000,000 parameters."""
 
 
-def units_section(repeats: int) -> None:
+def units_section(repeats: int, executor: str | None) -> None:
     """Print what each engine adds to a unit, for networks of several sizes."""
     print("parameters  engine       from the start to the first answer, s    added to a unit, ms")
     for depth, width in NETWORKS:
-        for name, make in engines().items():
+        for name, make in engines(executor).items():
             with tempfile.TemporaryDirectory(prefix="tunekit-bench-") as folder:
                 setting = network_setting(Path(folder), depth, width)
                 begin = time.perf_counter()
@@ -228,17 +73,18 @@ def network_setting(folder: Path, depth: int, width: int) -> Setting:
     )
 
 
-def engines() -> dict[str, Callable[[Setting, Path], Engine]]:
+def engines(executor: str | None) -> dict[str, Callable[[Setting, Path], Engine]]:
     """Whatever performs units, by name."""
 
-    def with_workers(workers: int) -> Callable[[Setting, Path], Engine]:
+    def engine(**changes: object) -> Callable[[Setting, Path], Engine]:
         def make(setting: Setting, folder: Path) -> Engine:
-            study = dataclasses.replace(setting.study, workers=workers)
+            study = dataclasses.replace(setting.study, **changes)  # type: ignore[arg-type]
             return make_engine(dataclasses.replace(setting, study=study), folder)
 
         return make
 
-    return {"in process": with_workers(0), "pool": with_workers(1)}
+    found = {"in process": engine(workers=0), "pool": engine(workers=1)}
+    return found | ({"cluster": engine(executor=executor)} if executor else {})
 
 
 def unit_costs(
@@ -384,16 +230,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="pairs of searches")
     parser.add_argument("--without-mlflow", action="store_true", help="do not measure with it")
     parser.add_argument("--wall", type=float, default=20, help="training seconds of a search")
-    parser.add_argument("--at", help=argparse.SUPPRESS)
+    parser.add_argument("--executor", help="a Dask cluster whose units are measured too")
     options = parser.parse_args()
-    if options.at:
-        print(json.dumps(measure_at(options.at)))
-        return
     for name in options.sections or sections:
         if name == "record":
             record_section(options.trials, options.storage)
         elif name == "units":
-            units_section(options.repeats)
+            units_section(options.repeats, options.executor)
         elif name == "share":
             mlflows = (False,) if options.without_mlflow else (False, True)
             share_section(options.seconds, options.rounds, options.wall, mlflows)

@@ -23,7 +23,7 @@ README = (ROOT / "README.md").read_text()
 
 OPTIONS = {
     "search": (
-        *("--trials", "--timeout", "--workers", "--set", "--plugin"),
+        *("--trials", "--timeout", "--workers", "--executor", "--set", "--plugin"),
         *("--dry-run", "--fresh", "--json"),
     ),
     "train": ("--trial", "--set", "--plugin", "--explain", "--lr-range", "--output", "--json"),
@@ -31,6 +31,7 @@ OPTIONS = {
     "new": ("--package", "--output"),
     "check": ("--expect", "--plugin", "--json"),
     "schema": ("--plugin", "--output"),
+    "report": ("--output", "--set", "--plugin"),
     "ui": ("--port", "--browser", "--no-browser", "--set"),
 }
 

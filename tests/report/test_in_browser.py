@@ -13,7 +13,7 @@ import pytest
 from matplotlib.image import imread
 
 from tunekit.records import Importances
-from tunekit.report import page
+from tunekit.report.page import page
 
 pytestmark = pytest.mark.browser
 Make = Callable[..., Any]

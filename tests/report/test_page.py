@@ -25,7 +25,7 @@ from tunekit.records import (
     StudyInfo,
     StudyResult,
 )
-from tunekit.report import page
+from tunekit.report.page import page
 from tunekit.space import Scalar
 
 Trials = Callable[[int], tuple[FinishedTrial, ...]]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tunekit.records import FinishedTrial, State
-from tunekit.search.importances import importances, marginals
+from tunekit.search.importances import importances
 from tunekit.space import Choices, Interval, Scalar
 from tunekit.study.space import Condition, Parameter, Space
 
@@ -110,21 +110,3 @@ def test_the_direction_decides_what_is_good() -> None:
 )
 def test_too_few_trials_say_nothing(trials: list[FinishedTrial]) -> None:
     assert importances(SPACE, trials, larger_is_better=True) is None
-
-
-def test_each_choice_tells_how_its_trials_fared() -> None:
-    adam: dict[str, Scalar] = {"optimizer": "adam"}
-    trials = [
-        FinishedTrial(0, 0, "complete", 0.8, adam, adam),
-        FinishedTrial(1, 1, "complete", 0.9, adam, adam),
-        FinishedTrial(2, 2, "complete", 0.1, adam, adam, diverged=True),
-        FinishedTrial(3, 3, "pruned", 0.7, adam, adam),
-        FinishedTrial(4, 4, "failed", None, {"optimizer": "sgd"}, {"optimizer": "sgd"}),
-    ]
-    first, second = marginals(SPACE, trials, larger_is_better=True)
-    assert (first.name, first.value, first.trials) == ("optimizer", "adam", 4)
-    assert (first.complete, first.pruned, first.diverged, first.failed) == (2, 1, 1, 0)
-    assert first.best == 0.9
-    assert first.median == pytest.approx(0.85)
-    assert (second.value, second.failed, second.best, second.median) == ("sgd", 1, None, None)
-    assert marginals(SPACE, trials, larger_is_better=False)[0].best == 0.8

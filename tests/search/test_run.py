@@ -7,10 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import optuna
-import pytest
 
 from tunekit import FinishedTrial, StudyResult, hookimpl
-from tunekit.errors import StudyError
 from tunekit.search.run import run_search
 from tunekit.search.setting import Setting
 
@@ -94,15 +92,6 @@ def test_the_record_is_a_plain_optuna_study(make: Make) -> None:
     assert "optimizer.adam.lr" in study.best_trial.params or "optimizer.sgd.lr" in study.best_params
     assert study.trials[0].user_attrs["configuration"]["epochs"] == 4
     assert sorted(study.trials[0].intermediate_values) == [1, 2, 3, 4]
-
-
-def test_a_changed_space_is_refused_with_the_difference_before_anything_is_trained(
-    make: Make,
-) -> None:
-    run_search(make())
-    with pytest.raises(StudyError, match=r"network\.width") as told:
-        run_search(make("", "network.width.high=32"))
-    assert "--fresh" in str(told.value)
 
 
 def test_fresh_starts_over_and_keeps_the_old_trials_under_another_name(make: Make) -> None:

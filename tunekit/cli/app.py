@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from tunekit.cli import check, completion, new, plugins, schema, search, train, ui
+from tunekit.cli import check, completion, new, plugins, report, schema, search, train, ui
 from tunekit.cli.output import complain, kept_for_json, write_no_more
 from tunekit.errors import InputError, TunekitError, WorkError
 
@@ -47,6 +47,7 @@ for name, command, summary in (
     ("new", new.command, "Write a plugin to start from."),
     ("check", check.command, "Find the mistakes in a plugin."),
     ("schema", schema.command, "Print a JSON Schema of study files, for editors."),
+    ("report", report.command, "Write a page on a study."),
     ("ui", ui.command, "Open the MLflow UI on a study's results."),
 ):
     app.command(name, short_help=summary)(_interruptible(command))

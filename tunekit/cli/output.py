@@ -61,13 +61,3 @@ def complain(error: TunekitError, *, as_json: bool) -> None:
         told = {"message": error.message, "file": error.file, "key": error.key}
         print_json({"error": told})
     sys.stderr.write(f"error: {error}\n")
-
-
-def duration(seconds: float) -> str:
-    """A time span for people: ``"4.2 s"``, ``"3 min 20 s"``, ``"2 h 5 min"``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"

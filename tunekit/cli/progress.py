@@ -13,9 +13,9 @@ from rich.progress import TimeElapsedColumn as Elapsed
 from rich.table import Column
 
 from tunekit.cli.numbers import amount
-from tunekit.cli.summary import in_short
 from tunekit.hookspecs import hookimpl
 from tunekit.records import FinishedTrial, Objective, StudyInfo, StudyResult
+from tunekit.report.words import configuration as in_short
 from tunekit.study.constraints import Constraint, broken, from_words
 
 

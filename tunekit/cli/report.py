@@ -57,7 +57,7 @@ def command(
 
 
 def _write(study: Study, file: Path, path: Path) -> None:
-    from tunekit.report import page
+    from tunekit.report.page import page
     from tunekit.search.importances import importances
     from tunekit.search.recalled_study import recalled
 

@@ -14,51 +14,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tunekit.cli.numbers import amount, rounded
-from tunekit.cli.output import duration
+from tunekit.cli.numbers import amount
 from tunekit.records import FinishedTrial, StudyInfo, StudyResult
+from tunekit.report.words import configuration as in_short
+from tunekit.report.words import duration
 from tunekit.search.front import values_of
 from tunekit.space import show
 
 MAX_ROWS = 5
 MAX_FRONT = 15
-USUAL_INITIALIZER = "he_normal"  # goes without saying
-
-
-def in_short(configuration: Mapping[str, Any]) -> str:
-    """A configuration in a few words: what a person tells apart by."""
-    optimizer = configuration["optimizer"]
-    rate = configuration.get(f"optimizer.{optimizer}.lr")
-    parts = [str(optimizer) if rate is None else f"{optimizer} lr={rounded(rate)}"]
-    parts.append(str(configuration["activation"]))
-    if configuration["schedule"] != "constant":
-        parts.append(str(configuration["schedule"]))
-    parts.append(network(configuration))
-    initializer = configuration.get("initializer", USUAL_INITIALIZER)
-    if initializer != USUAL_INITIALIZER:
-        parts.append(f"{initializer} init")
-    parts.append(f"batch {configuration['batch_size']}")
-    switches = [
-        key.removeprefix("regularizer.")
-        for key, value in configuration.items()
-        if key.startswith("regularizer.") and value is True and key.count(".") == 1
-    ]
-    parts.extend(f"+{name}" for name in switches)
-    return ", ".join(parts)
-
-
-def network(configuration: Mapping[str, Any]) -> str:
-    """The hidden layers and what goes with them, in a few words."""
-    if "network.hidden" in configuration:
-        hidden = str(configuration["network.hidden"]) or "none"
-    else:
-        depth, width = configuration["network.depth"], configuration.get("network.width")
-        hidden = f"{depth}x{width}" if depth else "none"
-    hidden = "linear" if hidden == "none" else hidden
-    normalization = configuration["network.normalization"]
-    layers = hidden if normalization == "none" else f"{hidden} {normalization}-norm"
-    extras = {"network.residual": "residual", "network.input_scaling": "scaled inputs"}
-    return ", ".join([layers, *(word for key, word in extras.items() if configuration.get(key))])
 
 
 def counts(trials: tuple[FinishedTrial, ...]) -> dict[str, int]:

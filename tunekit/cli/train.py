@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tunekit.cli.options import Json, Plugin, Set, StudyFile
-from tunekit.cli.output import duration, print_json
+from tunekit.cli.output import print_json
 from tunekit.cli.picture import place, save
 from tunekit.errors import InputError
+from tunekit.report.words import duration
 
 if TYPE_CHECKING:
     from tunekit.search.replay import Trained
@@ -160,7 +161,7 @@ def _find_rates(
 
 
 def _title(setting: Setting, configuration: Mapping[str, Scalar]) -> str:
-    from tunekit.cli.summary import in_short
+    from tunekit.report.words import configuration as in_short
 
     return f"{setting.study.name}: {in_short(configuration)}"
 
@@ -217,7 +218,7 @@ class _Lines:
 
     def end(self, trained: Trained) -> None:
         """Print the result."""
-        from tunekit.cli.summary import in_short
+        from tunekit.report.words import configuration as in_short
 
         sys.stdout.write(
             f"\n{self._metric} {trained.value:.5g}, {trained.parameters:,} parameters, "

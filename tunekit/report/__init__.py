@@ -1,5 +1,1 @@
 """The report: one self-contained HTML page on a study, for somebody who was not there."""
-
-from tunekit.report.page import page
-
-__all__ = ["page"]

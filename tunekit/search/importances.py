@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import warnings
 from collections.abc import Sequence
 
@@ -10,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 
-from tunekit.records import FinishedTrial, Importances, Marginal
+from tunekit.records import FinishedTrial, Importances
 from tunekit.search.samplers import distribution
-from tunekit.space import Choices, Scalar
 from tunekit.study.space import Space
 
 FEWEST = 25
@@ -123,35 +121,3 @@ def _divergences(
         evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=top)
         found = evaluator.evaluate(study, names, target=lambda trial: float(costs[trial.number]))
     return np.array([found[name] for name in names])
-
-
-def marginals(
-    space: Space, trials: Sequence[FinishedTrial], *, larger_is_better: bool
-) -> tuple[Marginal, ...]:
-    """How the trials with each value of each choice fared, in the space's order."""
-    found = []
-    for parameter in space.searched:
-        if not isinstance(parameter.domain, Choices):
-            continue
-        for value in parameter.domain.values:
-            own = [trial for trial in trials if trial.configuration.get(parameter.name) == value]
-            found.append(_marginal(parameter.name, value, own, larger_is_better=larger_is_better))
-    return tuple(found)
-
-
-def _marginal(
-    name: str, value: Scalar, own: list[FinishedTrial], *, larger_is_better: bool
-) -> Marginal:
-    values = [t.value for t in own if _is_sound(t) and t.value is not None]
-    better = max if larger_is_better else min
-    return Marginal(
-        name=name,
-        value=value,
-        trials=len(own),
-        complete=len(values),
-        pruned=sum(t.state == "pruned" for t in own),
-        diverged=sum(t.state == "complete" and t.diverged for t in own),
-        failed=sum(t.state == "failed" for t in own),
-        best=better(values) if values else None,
-        median=statistics.median(values) if values else None,
-    )
