@@ -202,7 +202,7 @@ class FinishedTrial:
     value: float | None
     params: Mapping[str, Scalar]
     configuration: Mapping[str, Scalar]
-    curves: tuple[Curve, ...] = ()
+    curves: Sequence[Curve] = ()
     scores: tuple[float, ...] = ()
     started: float = 0.0
     finished: float = 0.0

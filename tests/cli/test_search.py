@@ -128,6 +128,16 @@ def test_no_trial_starts_after_the_timeout(tunekit: Command, searched: Path) -> 
     assert 4 <= sum(counted.values()) < 200
 
 
+def test_what_cannot_be_compared_is_refused_with_the_difference_and_the_way_out(
+    tunekit: Command, searched: Path
+) -> None:
+    done = tunekit("search", "small.toml", "--json", "--set", "study.seed=4")
+    assert done.returncode == 2
+    assert "study.seed: was 0, is 4" in json.loads(done.stdout)["error"]["message"]
+    assert "--fresh" in done.stderr
+    assert "  trial " not in done.stderr
+
+
 def test_fresh_starts_over(tunekit: Command, searched: Path) -> None:
     done = tunekit("search", "small.toml", "--json", "--fresh", "--trials", "2")
     assert json.loads(done.stdout)["trials"]["complete"] == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -297,6 +298,16 @@ def test_the_data_reach_each_worker_once(make: Make, own: Cluster, tmp_path: Pat
     # The processes end with the parcel that they belong to.
     assert len({outcome.worker for outcome in outcomes}) == 2
     _when(lambda: not list(own.folder.rglob("tunekit-*")))
+
+
+def test_a_worker_that_cannot_work_says_why(make: Make, own: Cluster, tmp_path: Path) -> None:
+    own.add_worker()
+    setting = make("", on(own))
+    with closing(make_engine(setting, tmp_path)) as engine:
+        shutil.rmtree(own.folder / "dask-scratch-space")
+        engine.submit(0, first_unit(setting))
+        with pytest.raises(WorkError, match="cannot do its work: FileNotFoundError"):
+            answered(engine, 1)
 
 
 @pytest.mark.filterwarnings("ignore:Mismatched versions found")  # Dask's own word for it

@@ -19,9 +19,10 @@ from typing import Any
 import optuna
 import pytest
 import sqlalchemy
+from optuna.trial import FrozenTrial
 
 from tunekit.errors import StudyError
-from tunekit.search import lock
+from tunekit.search import lock, rows
 from tunekit.search.database import options
 from tunekit.search.lock import held
 from tunekit.search.run import run_search
@@ -243,17 +244,17 @@ def test_a_search_outlives_a_restart_of_the_server(folder: Path, url: str, serve
 def test_a_trial_whose_receipt_was_lost_is_not_written_twice(
     make: Make, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = optuna.storages.RDBStorage.create_new_trial
-    lost: list[int] = []
+    write = rows.write
+    lost: list[FrozenTrial] = []
 
-    def lose_the_first_receipt(*arguments: Any, **named: Any) -> int:
-        trial_id = write(*arguments, **named)
+    def lose_the_first_receipt(*arguments: Any, **named: Any) -> FrozenTrial:
+        written = write(*arguments, **named)
         if not lost:
-            lost.append(trial_id)
+            lost.append(written)
             raise optuna.exceptions.StorageInternalError
-        return trial_id
+        return written
 
-    monkeypatch.setattr(optuna.storages.RDBStorage, "create_new_trial", lose_the_first_receipt)
+    monkeypatch.setattr(rows, "write", lose_the_first_receipt)
     run_search(make("", f"study.storage={url}", "study.trials=2"))
     assert lost
     assert asks(recorded(url, "small")) == [0, 1]

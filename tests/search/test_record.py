@@ -84,6 +84,17 @@ def test_a_kill_in_the_middle_of_a_continuation_loses_nothing(
     assert (new, old[:13]) == ("small", "small (until ")
 
 
+def test_a_grid_goes_on_as_the_smaller_grid(make: Make) -> None:
+    more = "[space.optimizer.adam]\nlr = 0.01\nbeta1 = 0.9\nbeta2 = 0.999\n"
+    few = (*QUICK[:-1], 'search.optimizer="adam"', "sampler.name=grid", "sampler.points=2")
+    assert len(run_search(make(more, *few, "study.trials=20")).result.trials) == 8
+    smaller = ("network.width.high=10", "train.batch_size=16", "study.trials=20")
+    trials = run_search(make(more, *few, *smaller)).result.trials
+    found = {(t.configuration["activation"], t.configuration["network.width"]) for t in trials}
+    assert found == {("relu", 4), ("relu", 10), ("tanh", 4), ("tanh", 10)}
+    assert len(trials) == 4
+
+
 def test_a_search_given_up_before_its_first_trial_is_the_same_study_later(make: Make) -> None:
     setting = make("", *QUICK)
     record = Record(setting.study)

@@ -83,6 +83,20 @@ def test_every_trial_is_the_same_with_any_number_of_workers(make: Make) -> None:
             assert twin.value == trial.value
 
 
+def test_a_search_ends_when_all_configurations_are_tried_and_stays_ended(make: Make) -> None:
+    more = "[space.optimizer.adam]\nlr = 0.01\nbeta1 = 0.9\nbeta2 = 0.999\n"
+    few = ('search.optimizer="adam"', "network.width=[4, 8]", "study.trials=20")
+    first, again = run_search(make(more, *few)), run_search(make(more, *few))
+    tried = {str(sorted(trial.configuration.items())) for trial in first.result.trials}
+    assert len(tried) == len(first.result.trials) == 8
+    assert told(again.result.trials) == told(first.result.trials)
+    assert again.seconds.training == 0
+    for search in (first, again):
+        assert search.result.status == "finished"
+        (words,) = [r.words for r in search.result.remarks if r.kind == "exhausted"]
+        assert words == "All 8 configurations of the space were tried."
+
+
 def test_the_record_is_a_plain_optuna_study(make: Make) -> None:
     setting = make()
     run_search(setting)

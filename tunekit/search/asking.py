@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from tunekit.search.memory import Memory
 from tunekit.search.samplers import (
     MAX_GRID,
     QuasiRandom,
@@ -77,8 +79,12 @@ class Asker:
         self._planned = (c for c in planned if _key(c) not in self._known)
         self._quasi = QuasiRandom(study.space, study.seed) if study.sampler == "qmc" else None
         self._first_quasi = len(planned)
+        self._trials = Memory()
         self._memory = optuna.create_study(
-            study_name=study.name, directions=list(directions), pruner=make_pruner(study, epochs)
+            study_name=study.name,
+            directions=list(directions),
+            pruner=make_pruner(study, epochs),
+            storage=self._trials,
         )
         self._gaps: list[int] = []
         self._next = 0
@@ -111,7 +117,8 @@ class Asker:
         """The next configuration, or None when all have been tried."""
         repeats: list[int] = []
         for ask, trial in self._proposals():
-            configuration = self._study.space.resolve(lambda p: _suggest(trial, p))  # noqa: B023
+            with self._window():
+                configuration = self._study.space.resolve(lambda p: _suggest(trial, p))  # noqa: B023
             key = _key(configuration)
             if key not in self._known:
                 self._known.add(key)
@@ -120,6 +127,12 @@ class Asker:
             self._memory.tell(trial, state=TrialState.FAIL)
             repeats.append(ask)
         return None
+
+    def _window(self) -> AbstractContextManager[None]:
+        """What TPE learns from; the others need all trials, or none."""
+        if self._study.sampler != "tpe":
+            return nullcontext()
+        return self._trials.window(self._memory._study_id)
 
     def _proposals(self) -> Iterator[tuple[int, optuna.Trial]]:
         """What might be tried next, until something has not been tried yet."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import dask
 from distributed import Client, Future, Security, rpc
+from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from tunekit.errors import StudyError, WorkError
@@ -161,7 +162,8 @@ class DaskCluster:
         except KilledWorker:
             raise
         except Exception as error:
-            if self._client.status != "running" or isinstance(error, (CancelledError, OSError)):
+            is_lost = isinstance(error, (CancelledError, CommClosedError))
+            if is_lost or self._client.status != "running":
                 raise WorkError(
                     f"the Dask scheduler at {self._executor} is lost or was restarted. What was "
                     "finished is kept; the same command goes on"

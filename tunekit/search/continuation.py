@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from optuna.trial import FrozenTrial
+
 from tunekit.components import KINDS
+from tunekit.search.samplers import distribution
 from tunekit.space import Choices, Fixed, Scalar, show
 from tunekit.study.space import Parameter, Space
 
@@ -105,6 +109,36 @@ def refit(
     if _switched_on(configuration) != _switched_on(fitted):
         raise UnfitError("the regularizers act in another order")
     return fitted
+
+
+def carried(
+    trial: FrozenTrial, space: Space, changed_components: frozenset[str] = frozenset()
+) -> FrozenTrial:
+    """A recorded trial as one of a changed study.
+
+    It keeps its ask index: random draws follow from that, and must not be drawn once more.
+
+    Args:
+        trial: As it was recorded.
+        space: The changed study's space.
+        changed_components: Components whose code is another one.
+
+    Raises:
+        UnfitError: It cannot be joined by trials of that study.
+    """
+    attrs = trial.user_attrs
+    configuration = refit(attrs["configuration"], space, changed_components)
+    notes = {**attrs["tunekit"], "carried": trial.number}
+    searched = {p.name: p for p in space.searched if p.name in configuration}
+    joined = copy.copy(trial)
+    joined.params = {name: configuration[name] for name in searched}
+    joined.distributions = {name: distribution(p) for name, p in searched.items()}
+    joined.user_attrs = {**attrs, "configuration": configuration, "tunekit": notes}
+    # Brackets and rungs of pruners go with the ask index; constraints stay.
+    joined.system_attrs = {
+        k: v for k, v in trial.system_attrs.items() if k.startswith("constraints")
+    }
+    return joined
 
 
 def nearest(configuration: Mapping[str, Scalar], space: Space) -> dict[str, Scalar]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, overload
 
+import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from tunekit.records import Curve, Diagnosis, FinishedTrial, Span, State
+from tunekit.search import rows
 
 STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
@@ -52,10 +55,9 @@ def notes(trial: FinishedTrial) -> dict[str, Any]:
     }
 
 
-def finished(trial: FrozenTrial) -> FinishedTrial:
-    """A recorded trial, from Optuna's fields and the notes."""
-    kept = trial.user_attrs["tunekit"]
-    curves = tuple(
+def noted_curves(noted: Iterable[Mapping[str, Any]]) -> tuple[Curve, ...]:
+    """A trial's curves, from its notes."""
+    return tuple(
         Curve(
             curve["fold"],
             tuple(curve["epochs"]),
@@ -64,8 +66,13 @@ def finished(trial: FrozenTrial) -> FinishedTrial:
                 for name, values in curve["metrics"].items()
             },
         )
-        for curve in trial.user_attrs["curves"]
+        for curve in noted
     )
+
+
+def finished(trial: FrozenTrial, curves: Sequence[Curve]) -> FinishedTrial:
+    """A recorded trial, from Optuna's fields and the notes."""
+    kept = trial.user_attrs["tunekit"]
     return FinishedTrial(
         number=trial.number,
         ask=kept["ask"],
@@ -103,3 +110,42 @@ def _finite(value: float) -> float | None:
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
+
+
+class RecordedCurves(Sequence[Curve]):
+    """A trial's curves, read whenever they are asked for: they are the most of a record.
+
+    Args:
+        storage: Optuna's storage.
+        trial_id: The trial's id there.
+    """
+
+    def __init__(self, storage: optuna.storages.RDBStorage, trial_id: int) -> None:
+        self._storage, self._trial_id = storage, trial_id
+
+    def _read(self) -> tuple[Curve, ...]:
+        return noted_curves(rows.curves(self._storage, self._trial_id))
+
+    @overload
+    def __getitem__(self, index: int) -> Curve: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Curve]: ...
+
+    def __getitem__(self, index: int | slice) -> Curve | Sequence[Curve]:
+        """One curve, or some."""
+        return self._read()[index]
+
+    def __len__(self) -> int:
+        """How many folds were trained."""
+        return len(self._read())
+
+    def __iter__(self) -> Iterator[Curve]:
+        """The curves, read once."""
+        return iter(self._read())
+
+    def __eq__(self, other: object) -> bool:
+        """Whether these are the same curves, wherever they come from."""
+        return isinstance(other, Sequence) and self._read() == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import datetime
 import itertools
@@ -18,16 +17,15 @@ from optuna.trial import FrozenTrial
 from tunekit.errors import StudyError, WorkError
 from tunekit.plugins import Owner, PluginFile
 from tunekit.records import FinishedTrial
-from tunekit.search.continuation import Differences, UnfitError, in_short, nearest, refit
+from tunekit.search import rows
+from tunekit.search.continuation import Differences, UnfitError, carried, in_short, nearest
 from tunekit.search.database import cause, opening, options, patiently, redacted
 from tunekit.search.lock import Hold
-from tunekit.search.notes import finished
+from tunekit.search.notes import RecordedCurves, finished
 from tunekit.search.recall import FILES, OWNERS
-from tunekit.search.samplers import distribution
 from tunekit.search.setting import Direction
 from tunekit.space import Scalar
 from tunekit.study.addresses import sqlite_file
-from tunekit.study.space import Space
 from tunekit.study.study import Study
 
 IDENTITY = "tunekit:identity"
@@ -62,6 +60,7 @@ class Record:
         self._study, self._hold = study, hold
         self._url = study.storage
         self._optuna: optuna.Study | None = None
+        self._read: list[FrozenTrial] | None = None  # for the start, which asks several times
         self.notes: list[str] = []
         self.is_new = False
         with opening(study):
@@ -133,7 +132,7 @@ class Record:
 
     @property
     def _is_empty(self) -> bool:
-        has_trials = bool(self.optuna.get_trials(deepcopy=False))
+        has_trials = rows.count(self._storage, self.optuna._study_id)
         return not has_trials or bool(self.optuna.user_attrs.get(FILLING))
 
     def _create(
@@ -169,7 +168,7 @@ class Record:
         differences: Differences,
     ) -> None:
         """Open a record of the changed study that starts with the trials that are still in it."""
-        old = self.frozen()
+        old = self.frozen(with_curves=True)
         fitting: list[FrozenTrial] = []
         unfit: list[tuple[int, str]] = []
         for trial in old:
@@ -189,12 +188,13 @@ class Record:
         identity = uuid.uuid4().hex if unfit else self.identity
         opened = self._create(unfinished, identity, directions, signature, files)
         for trial in fitting:
-            opened.add_trial(trial)
+            rows.write(self._storage, opened._study_id, trial)
         opened.set_user_attr(ADVISED, [nearest(c, self._study.space) for c in self.advised])
         if not unfit:
             for key in (FINAL, ENDED):
                 opened.set_user_attr(key, self.optuna.user_attrs.get(key))
         self._rename({name: dated, unfinished: name})
+        self._read = None
         self._optuna = optuna.load_study(study_name=name, storage=self._storage)
         left = f" {in_short(unfit).capitalize()}." if unfit else ""
         self.notes.append(
@@ -254,14 +254,22 @@ class Record:
         """What stays the same for as long as this record exists."""
         return str(self.optuna.user_attrs[IDENTITY])
 
-    def frozen(self) -> list[FrozenTrial]:
-        """The recorded trials as Optuna has them."""
-        trials = self.optuna.get_trials(deepcopy=False)
-        return [trial for trial in trials if "tunekit" in trial.user_attrs]
+    def frozen(self, *, with_curves: bool = False) -> list[FrozenTrial]:
+        """The recorded trials as Optuna has them, without their curves unless these are wanted."""
+        if with_curves or self._read is None:
+            trials = rows.read(self._storage, self.optuna._study_id, with_curves=with_curves)
+            ours = [trial for trial in trials if "tunekit" in trial.user_attrs]
+            if with_curves:
+                return ours
+            self._read = ours
+        return self._read
 
     def trials(self) -> list[FinishedTrial]:
         """The recorded trials."""
-        return [finished(trial) for trial in self.frozen()]
+        return [self._finished(trial) for trial in self.frozen()]
+
+    def _finished(self, trial: FrozenTrial) -> FinishedTrial:
+        return finished(trial, RecordedCurves(self._storage, trial._trial_id))
 
     def add(self, trial: FrozenTrial) -> FinishedTrial:
         """Write a finished trial and return it with its number.
@@ -276,27 +284,29 @@ class Record:
             if not key.startswith(_PASSING_NOTES)
         }
         attempts = itertools.count()
+        self._read = None
 
-        def write() -> int:
-            study_id = self._storage.get_study_id_from_name(self._study.name)
+        def write() -> FrozenTrial:
             # After a lost connection: only the answer may be lost, not the trial.
-            if next(attempts) and (written := self._written(study_id, trial)) is not None:
+            if next(attempts) and (written := self._written(trial)) is not None:
                 return written
-            trial_id = self._storage.create_new_trial(study_id, template_trial=trial)
-            return self._storage.get_trial_number_from_id(trial_id)
+            return rows.write(self._storage, self.optuna._study_id, trial)
 
         with self._writing():
             if self._hold is not None:
                 self._hold.check()
-            trial.number = patiently(self._url, write)
-        return finished(trial)
+            written = patiently(self._url, write)
+        return self._finished(written)
 
-    def _written(self, study_id: int, trial: FrozenTrial) -> int | None:
+    def take(self, trial: FrozenTrial) -> None:
+        """Write a trial of another record."""
+        self._read = None
+        rows.write(self._storage, self.optuna._study_id, trial)
+
+    def _written(self, trial: FrozenTrial) -> FrozenTrial | None:
         ask = trial.user_attrs["tunekit"]["ask"]
-        for other in self._storage.get_all_trials(study_id, deepcopy=False):
-            if other.user_attrs.get("tunekit", {}).get("ask") == ask:
-                return other.number
-        return None
+        same = (other for other in self.frozen() if other.user_attrs["tunekit"]["ask"] == ask)
+        return next(same, None)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -362,33 +372,3 @@ class Record:
     def _keep(self, key: str, value: Mapping[str, Any]) -> None:
         with self._writing():
             patiently(self._url, lambda: self.optuna.set_user_attr(key, dict(value)))
-
-
-def carried(
-    trial: FrozenTrial, space: Space, changed_components: frozenset[str] = frozenset()
-) -> FrozenTrial:
-    """A recorded trial as one of a changed study.
-
-    It keeps its ask index: random draws follow from that, and must not be drawn once more.
-
-    Args:
-        trial: As it was recorded.
-        space: The changed study's space.
-        changed_components: Components whose code is another one.
-
-    Raises:
-        UnfitError: It cannot be joined by trials of that study.
-    """
-    attrs = trial.user_attrs
-    configuration = refit(attrs["configuration"], space, changed_components)
-    notes = {**attrs["tunekit"], "carried": trial.number}
-    searched = {p.name: p for p in space.searched if p.name in configuration}
-    joined = copy.copy(trial)
-    joined.params = {name: configuration[name] for name in searched}
-    joined.distributions = {name: distribution(p) for name, p in searched.items()}
-    joined.user_attrs = {**attrs, "configuration": configuration, "tunekit": notes}
-    # Brackets and rungs of pruners go with the ask index; constraints stay.
-    joined.system_attrs = {
-        k: v for k, v in trial.system_attrs.items() if k.startswith("constraints")
-    }
-    return joined

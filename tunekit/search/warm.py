@@ -7,9 +7,9 @@ import dataclasses
 import optuna
 
 from tunekit.errors import suggestion
-from tunekit.search.continuation import Differences, UnfitError, nearest
+from tunekit.search.continuation import Differences, UnfitError, carried, nearest
 from tunekit.search.final import leaders
-from tunekit.search.record import Record, carried
+from tunekit.search.record import Record
 from tunekit.study.places import places_of
 from tunekit.study.study import Study
 
@@ -32,7 +32,7 @@ def learn(record: Record, study: Study) -> None:
     """
     other = _other(study)
     differences = Differences(other.signature, record.signature)
-    known = other.frozen()
+    known = other.frozen(with_curves=True)
     whose = f"the study {study.warm_start!r}"
     if not differences.exact:
         taken = 0
@@ -42,7 +42,7 @@ def learn(record: Record, study: Study) -> None:
                     joined = carried(trial, study.space, differences.changed_components)
                 except UnfitError:
                     continue
-                record.optuna.add_trial(joined)
+                record.take(joined)
                 taken += 1
         record.notes.append(f"warm start: {taken} of {len(known)} trials of {whose} are taken over")
         return

@@ -36,7 +36,8 @@ def points(trial: FinishedTrial) -> list[Point]:
     """All metrics of a trial: the curves of its folds, then what describes it as a whole.
 
     The first fold's curves have the metrics' own names (``val_accuracy``), those of the others
-    an ending (``val_accuracy.fold2``). Epochs are spread evenly over the trial's time, as the
+    an ending (``val_accuracy.fold2``); of these only losses and scores are there, since what the
+    layers did is much the same again and MLflow takes 0.1 ms a value. Epochs are spread evenly over the trial's time, as the
     record does not keep theirs. Values that are not finite are left out: a gap is what they are,
     while MLflow's page draws NaN as 0 and stores infinity as 1.8e308.
     """
@@ -50,6 +51,8 @@ def points(trial: FinishedTrial) -> list[Point]:
             passed = (trial.finished - trial.started) * done / measured
             time = milliseconds(trial.started + passed)
             for name, values in curve.metrics.items():
+                if curve.fold and not name.startswith(("train_", "val_")):
+                    continue
                 found.append(Point(name + ending, float(values[i]), time, epoch))
     end = milliseconds(trial.finished)
     found += [Point("fold_score", score, end, k) for k, score in enumerate(trial.scores, 1)]
