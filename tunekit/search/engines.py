@@ -33,7 +33,10 @@ class Engine(Protocol):
         """Hand over a unit; `key` tells its answer apart."""
 
     def wait(self, timeout: float | None = None) -> tuple[int, Answer] | None:
-        """The next answer with its key, or None when `timeout` seconds have passed."""
+        """The next answer with its key.
+
+        None when `timeout` seconds have passed, or when there are more slots than before.
+        """
 
     def close(self) -> None:
         """Let go of everything; what is still being performed is lost."""

@@ -74,7 +74,7 @@ class Setting:
 
         samplers.check(self.study)
         most = 32 * (os.cpu_count() or 1)
-        if self.study.workers > most:
+        if self.study.executor is None and self.study.workers > most:
             raise StudyError(
                 f"{self.study.workers} worker processes are too many for this machine; expected "
                 f"at most {most}",

@@ -55,7 +55,7 @@ class StudyTable(Table):
     workers: int = Field(default=1, ge=0)
     """Worker processes; 0 trains in the coordinator's own process."""
     executor: str | None = Field(
-        default=None, min_length=1, json_schema_extra={"pattern": "^dask://"}
+        default=None, min_length=1, json_schema_extra={"pattern": r"^dask(\+tls)?://"}
     )
     """A cluster to train on instead of worker processes: ``"dask://HOST:PORT"``."""
     finalists: int = Field(default=3, ge=0)
