@@ -306,6 +306,7 @@ class StudyInfo:
         constraints: What a trial has to keep to, in words, such as ``"parameters < 50000"``.
         command: The command that runs this study again.
         notes: What a person should know when the search starts, one sentence each.
+        earlier: The identities of records that this one took the place of.
     """
 
     name: str
@@ -326,6 +327,7 @@ class StudyInfo:
     constraints: tuple[str, ...] = ()
     command: str = ""
     notes: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

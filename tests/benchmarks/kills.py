@@ -92,7 +92,7 @@ final_seeds = 1
 source = "sklearn:digits"
 
 [train]
-epochs = 40
+epochs = 200
 
 [search]
 optimizer = ["adam", "sgd"]
@@ -174,6 +174,11 @@ def recorded(folder: Path) -> Trials:
     except (KeyError, AssertionError, RuntimeError):
         return {}  # killed while the tables were made
     return {trial.number: trial for trial in study.get_trials(deepcopy=False)}
+
+
+def by_ask(folder: Path) -> Trials:
+    """The record's trials, by ask index."""
+    return {trial.user_attrs["tunekit"]["ask"]: trial for trial in recorded(folder).values()}
 
 
 def essence(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
@@ -335,25 +340,28 @@ def _wait_for_words(process: subprocess.Popen[str], folder: Path, lines: int) ->
 
 def kill_workers(times: int, chance: random.Random, count: Count) -> None:
     """Kill the workers of one search."""
-    trials = 4 * times
+    trials = 6 * times
     alone = _folder(WORKERS.format(trials=trials, workers=1))
-    _, _ = finish(alone)
-    undisturbed = {t.user_attrs["tunekit"]["ask"]: t for t in recorded(alone).values()}
+    finish(alone)
+    undisturbed = by_ask(alone)
     folder = _folder(WORKERS.format(trials=trials, workers=2))
     process = start(folder)
-    for turn in range(times):
-        # Far enough apart that no unit is killed twice: that would be taken for its own fault.
-        while len(said(folder)) < 3 * turn + 1:
+    whole = 1
+    for _ in range(times):
+        # What a kill has hit is finished before the next one: a unit that dies twice at the same
+        # place is taken to be the cause.
+        while not by_ask(folder).keys() >= set(range(whole)):
             assert process.poll() is None, "the search ended before all kills"
-            time.sleep(0.02)
+            time.sleep(0.1)
         time.sleep(chance.uniform(0, 0.3))
         workers = [pid for pid in workers_in(folder) if pid != process.pid]
         os.kill(chance.choice(workers), signal.SIGKILL)
         count.kills["workers"] += 1
+        whole = max(by_ask(folder)) + 4
     count.errors += process.wait() != 0
     count.left += left_over(folder)
     _, result = finish(folder)
-    now = {t.user_attrs["tunekit"]["ask"]: t for t in recorded(folder).values()}
+    now = by_ask(folder)
     count.lost += trials - len(now)
     count.differing += differs(undisturbed, now)
     count.doubled += doubled(folder, result)

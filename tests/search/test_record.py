@@ -198,3 +198,20 @@ def test_in_mlflow_a_study_that_left_trials_behind_is_a_new_run(
 ) -> None:
     assert "(trial" in observed(*NARROWER).info.notes[0]
     assert runs(tmp_path) == [("FINISHED", Counter(FINISHED=6))] * 2
+
+
+def test_in_mlflow_a_killed_search_does_not_run_for_ever_when_another_takes_its_place(
+    observed: Callable[..., Search], tmp_path: Path
+) -> None:
+    with quiet():
+        client = connect(f"sqlite:///{tmp_path}/mlflow.db")
+        experiment = client.get_experiment_by_name("small")
+        assert experiment is not None
+        for run in find_runs(client, experiment.experiment_id, ""):
+            if run.data.tags.get("tunekit.trial", "5") == "5":
+                client.update_run(run.info.run_id, status="RUNNING")
+    assert runs(tmp_path) == [("RUNNING", Counter(FINISHED=5, RUNNING=1))]
+    observed(*NARROWER)
+    earlier, current = runs(tmp_path)
+    assert earlier == ("KILLED", Counter(FINISHED=5, KILLED=1))
+    assert current[0] == "FINISHED"

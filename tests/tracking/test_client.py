@@ -85,6 +85,19 @@ def test_a_new_store_is_created_without_a_word(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["mlflow.db"]
 
 
+def test_a_store_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from tunekit.tracking import client\n"
+        "import shutil; shutil.copyfile = lambda *paths: os.kill(os.getpid(), 9)\n"
+        "with client.quiet(): client.connect(sys.argv[1])"
+    )
+    command = [sys.executable, "-c", code, f"sqlite:///{tmp_path / 'mlflow.db'}"]
+
+    assert subprocess.run(command, check=False).returncode == -9
+
+    assert os.listdir(tmp_path) == []
+
+
 def test_observing_costs_no_import_of_mlflow_before_a_search_starts() -> None:
     code = (
         "import sys, tunekit.tracking.observer, tunekit.tracking.server, tunekit.tracking.locate\n"

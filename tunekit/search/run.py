@@ -144,6 +144,7 @@ def describe(setting: Setting, record: Record) -> StudyInfo:
         constraints=tuple(constraint.words for constraint in study.constraints),
         command=without_passwords(study.command),
         notes=tuple(record.notes),
+        earlier=record.earlier,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -49,10 +51,31 @@ def quiet() -> Iterator[None]:
 
 
 def connect(tracking_uri: str) -> MlflowClient:
-    """A client of that store; a new SQLite store is created when it is first used."""
+    """A client of that store; a SQLite store that is not there yet is created."""
     from mlflow import MlflowClient
 
+    path = local_path(tracking_uri)
+    if tracking_uri.startswith("sqlite:") and path is not None and not path.exists():
+        _create(path)
     return MlflowClient(tracking_uri)
+
+
+def _create(path: Path) -> None:
+    """Create a SQLite store, whole or not at all.
+
+    It takes MLflow seconds, and one that a kill left half made it can never open again.
+    """
+    from mlflow import MlflowClient
+
+    with tempfile.TemporaryDirectory(prefix="tunekit-", ignore_cleanup_errors=True) as folder:
+        made = Path(folder) / path.name
+        MlflowClient(f"sqlite:///{made}")._tracking_client.store.engine.dispose()
+        near = path.with_name(f".{path.name}.{os.getpid()}")
+        shutil.copyfile(made, near)
+        if path.exists():  # another search was faster
+            near.unlink()
+        else:
+            near.replace(path)
 
 
 def find_runs(client: MlflowClient, experiment_id: str, query: str) -> list[Run]:

@@ -52,6 +52,7 @@ class Projection:
     def start(self) -> None:
         """Open the study's run, mark the search as running, deliver what the record holds."""
         with quiet():
+            self._close_earlier()
             parent = self._open()
             self._client.update_run(parent.info.run_id, status="RUNNING")
             self._describe(None)
@@ -99,6 +100,17 @@ class Projection:
             self._parent = parent
         return self._parent
 
+    def _close_earlier(self) -> None:
+        """End what a killed search left running in records that this one took the place of."""
+        experiment_id = self._experiment()
+        for identity in self.study.earlier:
+            query = f"tags.`{STUDY_TAG}` = '{identity}'"
+            for parent in find_runs(self._client, experiment_id, query):
+                below = f"tags.`{PARENT_TAG}` = '{parent.info.run_id}'"
+                for run in [*find_runs(self._client, experiment_id, below), parent]:
+                    if run.info.status == "RUNNING":
+                        self._client.set_terminated(run.info.run_id, "KILLED")
+
     def _experiment(self) -> str:
         name = self.study.experiment
         experiment = self._client.get_experiment_by_name(name)
@@ -109,18 +121,11 @@ class Projection:
         return str(experiment.experiment_id)
 
     def _create_parent(self, experiment_id: str) -> Run:
-        data = {f"data.{name}": content.text(value) for name, value in self.study.data.items()}
         first = min((trial.started for trial in self.study.recorded), default=time.time())
         return self._client.create_run(
             experiment_id,
             start_time=milliseconds(first),
-            tags={
-                STUDY_TAG: self.study.identity,
-                "metric": self.study.metric,
-                "larger_is_better": content.text(self.study.larger_is_better),
-                **data,
-                **_origin(),
-            },
+            tags={STUDY_TAG: self.study.identity, **_origin()},
             run_name=self.study.name,
         )
 
@@ -198,7 +203,12 @@ class Projection:
         """Write down where the search stands, and refresh the views."""
         info = self._open().info
         located = Located(info.experiment_id, info.run_id)
+        # Not when the run is made: a study without trials may still become another one.
+        data = {f"data.{name}": content.text(value) for name, value in self.study.data.items()}
         tags = {
+            "metric": self.study.metric,
+            "larger_is_better": content.text(self.study.larger_is_better),
+            **data,
             "state": result.status if result else "running",
             NOTE_TAG: description(self.study, located, result),
         }
