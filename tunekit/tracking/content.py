@@ -37,9 +37,9 @@ def points(trial: FinishedTrial) -> list[Point]:
 
     The first fold's curves have the metrics' own names (``val_accuracy``), those of the others
     an ending (``val_accuracy.fold2``); of these only losses and scores are there, since what the
-    layers did is much the same again and MLflow takes 0.1 ms a value. Epochs are spread evenly over the trial's time, as the
-    record does not keep theirs. Values that are not finite are left out: a gap is what they are,
-    while MLflow's page draws NaN as 0 and stores infinity as 1.8e308.
+    layers did is much the same again and MLflow takes 0.1 ms a value. Epochs are spread evenly
+    over the trial's time, as the record does not keep theirs. Values that are not finite are left
+    out: a gap is what they are, while MLflow's page draws NaN as 0 and stores infinity as 1.8e308.
     """
     found: list[Point] = []
     measured = sum(len(curve.epochs) for curve in trial.curves)
