@@ -133,6 +133,16 @@ def test_names_reasons_and_files_are_text_and_nothing_else(
     assert json.loads(data)["1"][1] == evil
 
 
+def test_what_a_pruned_trial_came_to_is_not_shown_as_its_value(
+    info: Make, result: Make, trials: Trials
+) -> None:
+    html = page(info(), result(trials(6)))
+    [data] = re.findall(r'<script type="application/json" id="trials">(.*?)</script>', html, re.S)
+    tips = json.loads(data)
+    assert tips["3"][:2] == ["trial 3, pruned", "last report 0.5000"]
+    assert "report" not in tips["2"][1]
+
+
 def test_the_browser_is_told_to_fetch_and_run_nothing_else(
     info: Make, result: Make, trials: Trials
 ) -> None:

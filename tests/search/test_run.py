@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -94,7 +96,7 @@ def test_a_search_ends_when_all_configurations_are_tried_and_stays_ended(make: M
     for search in (first, again):
         assert search.result.status == "finished"
         (words,) = [r.words for r in search.result.remarks if r.kind == "exhausted"]
-        assert words == "All 8 configurations of the space were tried."
+        assert words == "The whole space has been tried."
 
 
 def test_the_record_is_a_plain_optuna_study(make: Make) -> None:
@@ -202,3 +204,30 @@ class Broken(Optimizer):
 def tunekit_optimizers():
     return [Broken]
 '''
+
+
+def test_a_test_split_that_is_opened_again_is_told(make: Make) -> None:
+    assert "reopened" not in {r.kind for r in run_search(make()).result.remarks}
+    again = run_search(make("", "study.final_seeds=3")).result
+    assert again.remarks[0].kind == "reopened"
+    assert "opened 2 times" in again.remarks[0].words
+    fresh = run_search(make("", "study.final_seeds=3"), fresh=True).result
+    assert "opened 3 times" in fresh.remarks[0].words
+
+
+def test_refused_networks_leave_room_for_an_interrupt(make: Make) -> None:
+    setting = make("", 'study.constraints=["parameters < 2"]', "study.trials=200")
+    seen: list[int] = []
+
+    class Impatient:
+        @hookimpl
+        def tunekit_trial_finished(self, trial: FinishedTrial) -> None:
+            seen.append(trial.number)
+            if len(seen) == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    setting.registry.observe(Impatient())
+    result = run_search(setting).result
+    assert result.status == "interrupted"
+    assert len(result.trials) < 10
+    assert {trial.state for trial in result.trials} == {"pruned"}

@@ -17,6 +17,13 @@ def test_the_first_fold_has_the_metrics_own_names_and_the_others_an_ending(trial
     assert {"objective", "trial_number", "training_seconds", "parameters", "fold_score"} <= keys
 
 
+def test_only_a_complete_trial_has_an_objective(trial: Trial) -> None:
+    for state, expected in (("complete", "objective"), ("pruned", "last_report"), ("failed", None)):
+        points = content.points(trial(5, state))
+        values = {p.key: p.value for p in points if p.key in ("objective", "last_report")}
+        assert values == ({expected: trial(5, state).value} if expected else {})
+
+
 def test_what_else_a_study_measures_stands_beside_the_objective(trial: Trial) -> None:
     measured = {"parameters": 1234.0, "latency": 0.5, "f1": 0.75}
     points = content.points(replace(trial(0), measured=measured))

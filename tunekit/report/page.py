@@ -63,6 +63,8 @@ def _tips(facts: Facts) -> dict[int, list[str]]:
     for trial in facts.trials:
         ended = "the winner" if facts.css(trial) == "winner" else outcome(trial)
         value = trial.reason if trial.value is None else number(trial.value)
+        if trial.state == "pruned" and trial.value is not None:
+            value = f"last report {value}"
         words = configuration(trial.configuration)
         tips[trial.number] = [f"trial {trial.number}, {ended}", value, words]
     return tips

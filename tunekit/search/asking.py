@@ -7,19 +7,22 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 
-import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from tunekit.search.memory import Memory
 from tunekit.search.samplers import (
     MAX_GRID,
+    RUNG,
     QuasiRandom,
     distribution,
     grid,
     make_pruner,
     make_sampler,
+    rungs,
+    shuffled,
 )
 from tunekit.search.setting import Direction
 from tunekit.space import Scalar
@@ -71,7 +74,7 @@ class Asker:
         epochs: int,
         advised: Sequence[Mapping[str, Scalar]] = (),
     ) -> None:
-        self._study = study
+        self._study, self._longest = study, epochs
         self._searched = {parameter.name for parameter in study.space.searched}
         self._known = {_key(trial.user_attrs["configuration"]) for trial in recorded}
         planned = [*study.first, *advised]
@@ -100,9 +103,7 @@ class Asker:
         for ask in range(max(by_ask, default=-1) + 1):
             known = by_ask.get(ask)
             if known is not None:
-                known = copy.copy(known)
-                known.user_attrs = {}  # curves and configurations stay in the record
-                self._memory.add_trial(known)
+                self._memory.add_trial(self._mirrored(known, ask))
             elif ask in by_ask:
                 self._memory.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
             elif (fixed := next(self._planned, None)) is None and self._study.sampler == "grid":
@@ -112,6 +113,16 @@ class Asker:
                 self._gaps.append(ask)
                 self._enqueue(fixed or self._quasi_random(ask) or {})
             self._next = ask + 1
+
+    def _mirrored(self, recorded: FrozenTrial, ask: int) -> FrozenTrial:
+        """A recorded trial as it is in memory."""
+        trial = copy.copy(recorded)
+        trial.number = ask
+        epochs = int(trial.user_attrs["configuration"]["epochs"])
+        kept = {k: v for k, v in trial.system_attrs.items() if not k.startswith(RUNG)}
+        trial.system_attrs = kept | rungs(self._study, epochs, self._longest, trial, self._memory)
+        trial.user_attrs = {}  # curves and configurations stay in the record
+        return trial
 
     def ask(self) -> Asked | None:
         """The next configuration, or None when all have been tried."""
@@ -149,10 +160,14 @@ class Asker:
             for _ in range(MAX_DRAWS):
                 yield self._propose_new(None, at_random=True)
             return
-        untried = [c for c in self._study.space.grid(MAX_GRID) if _key(c) not in self._known]
-        if untried:
-            rng = np.random.default_rng((self._study.seed, self._next))
-            yield self._propose_new(untried[rng.integers(len(untried))])
+        for configuration in self._all:
+            if _key(configuration) not in self._known:
+                yield self._propose_new(configuration)
+
+    @cached_property
+    def _all(self) -> Iterator[dict[str, Scalar]]:
+        """A small space's configurations in random order, each handed out once."""
+        return iter(shuffled(self._study, MAX_GRID))
 
     def _propose_new(
         self, fixed: Mapping[str, Scalar] | None, *, at_random: bool = False

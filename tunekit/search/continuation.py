@@ -134,7 +134,7 @@ def carried(
     joined.params = {name: configuration[name] for name in searched}
     joined.distributions = {name: distribution(p) for name, p in searched.items()}
     joined.user_attrs = {**attrs, "configuration": configuration, "tunekit": notes}
-    # Brackets and rungs of pruners go with the ask index; constraints stay.
+    # Constraints stay; scores at rungs are found anew for the pruner, brackets by the ask index.
     joined.system_attrs = {
         k: v for k, v in trial.system_attrs.items() if k.startswith("constraints")
     }

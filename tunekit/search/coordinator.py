@@ -19,7 +19,7 @@ from tunekit.search.record import Record
 from tunekit.search.samplers import stops
 from tunekit.search.setting import Setting
 from tunekit.search.trial import MAX_DEATHS, RunningTrial
-from tunekit.search.units import Failure
+from tunekit.search.units import Failure, told
 from tunekit.study.constraints import PARAMETERS
 
 
@@ -77,8 +77,10 @@ class Coordinator:
         """
         try:
             while not interrupt.requested:
-                while not self.is_exhausted and self._may_start(limits):
+                while not interrupt.requested and self._may_start(limits):
                     self._start()
+                    if self._unrecorded:
+                        self._write()  # many in a row may be refused before one is trained
                 # The workers train while this process writes.
                 self._write()
                 if not self._running:
@@ -93,7 +95,7 @@ class Coordinator:
             self._write()
 
     def _may_start(self, limits: Limits) -> bool:
-        is_free = len(self._running) < self._engine.slots
+        is_free = len(self._running) < self._engine.slots and not self.is_exhausted
         started = len(self.trials) + len(self._unrecorded) + len(self._running)
         return is_free and not limits.reached(started)
 
@@ -104,11 +106,17 @@ class Coordinator:
             return
         epochs = int(asked.configuration["epochs"])
         rungs = stops(self._study, epochs, self._longest)
-        trial = RunningTrial(asked, self._folds, rungs, self._study, self._size(asked))
+        trial = RunningTrial(asked, self._folds, rungs, self._study)
         self._running[asked.ask] = trial
         self._registry.notify(
             "tunekit_trial_started", ask=asked.ask, configuration=asked.configuration
         )
+        try:
+            trial.size = self._size(asked)
+        except Exception as error:  # a plugin's, which refuses what it is given
+            trial.reason = told(error)
+            self._finish(trial, "failed", None)
+            return
         if self._is_too_large(trial):
             self._finish(trial, "pruned", None)
         else:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from tunekit.records import Objective, Remark, StudyInfo, StudyResult
-from tunekit.search.final import leaders, restored
+from tunekit.records import (
+    Finalist,
+    FinishedTrial,
+    Objective,
+    Remark,
+    StudyInfo,
+    StudyResult,
+    TestScore,
+)
+from tunekit.search.final import restored
 from tunekit.search.front import front_of
+from tunekit.search.ranking import leading
 from tunekit.search.record import Record
 from tunekit.study.study import Study
 
@@ -58,12 +68,12 @@ def recalled(study: Study) -> tuple[StudyInfo, StudyResult] | None:
         constraints=tuple(about["constraints"]),
         command=about["command"],
     )
-    best = next(iter(leaders(trials, 1, larger_is_better=info.larger_is_better)), None)
-    stored = record.final()
-    finalists, test = restored(stored) if stored else ((), None)
-    ended = record.ended or {"status": "interrupted", "seconds": 0.0, "remarks": []}
-    if {finalist.number for finalist in finalists} - {trial.number for trial in trials}:
-        finalists, test = (), None
+    best = next(iter(leading(trials, objectives, 1)), None)
+    ended = record.ended
+    if ended is None or ended.get("trials", len(trials)) != len(trials):
+        # A search went on since, and was killed: what was said of the end holds no more.
+        ended = {"status": "interrupted", "seconds": 0.0, "remarks": []}
+    finalists, test = _final(record, trials, objectives)
     if finalists:
         best = next(trial for trial in trials if trial.number == finalists[0].number)
     result = StudyResult(
@@ -78,3 +88,15 @@ def recalled(study: Study) -> tuple[StudyInfo, StudyResult] | None:
         tuple(Remark(*remark) for remark in ended["remarks"]),
     )
     return info, result
+
+
+def _final(
+    record: Record, trials: Sequence[FinishedTrial], objectives: Sequence[Objective]
+) -> tuple[tuple[Finalist, ...], TestScore | None]:
+    """The final, if it was that of the trials which lead now."""
+    stored = record.final()
+    if stored is None:
+        return (), None
+    of = stored["wanted"]["of"]
+    now = [trial.number for trial in leading(trials, objectives, len(of))]
+    return restored(stored) if now == of else ((), None)

@@ -34,6 +34,7 @@ FINAL = "tunekit:final"
 ABOUT = "tunekit:about"
 ENDED = "tunekit:ended"
 ADVISED = "tunekit:advised"
+OPENED = "tunekit:opened"
 FILLING = "tunekit:filling"
 
 # Optuna's own notes on a trial that nobody needs once it is finished.
@@ -61,6 +62,7 @@ class Record:
         self._url = study.storage
         self._optuna: optuna.Study | None = None
         self._read: list[FrozenTrial] | None = None  # for the start, which asks several times
+        self._opened: list[list[str | float]] = []
         self.notes: list[str] = []
         self.is_new = False
         with opening(study):
@@ -69,6 +71,8 @@ class Record:
             )
             names = set(optuna.get_all_study_names(self._storage))
             if fresh and study.name in names:
+                put_aside = optuna.load_study(study_name=study.name, storage=self._storage)
+                self._opened = list(put_aside.user_attrs.get(OPENED, []))
                 self._rename({study.name: self._dated()})
                 names.remove(study.name)
             if study.name in names:
@@ -109,6 +113,7 @@ class Record:
             # Nothing to protect: an earlier start was given up before its first trial. MLflow may
             # know of it.
             identity = self._optuna.user_attrs.get(IDENTITY, identity)
+            self._opened = list(self._optuna.user_attrs.get(OPENED, []))
             optuna.delete_study(study_name=self._study.name, storage=self._storage)
             self._optuna = None
         if self._optuna is None:
@@ -149,6 +154,7 @@ class Record:
         created.set_user_attr(IDENTITY, identity)
         created.set_user_attr(FILES, [{"path": file.path, "text": file.text} for file in files])
         created.set_user_attr(SIGNATURE, dict(signature))
+        created.set_user_attr(OPENED, self._opened)
         return created
 
     def _cannot_join(self, differences: str) -> StudyError:
@@ -186,6 +192,7 @@ class Record:
             optuna.delete_study(study_name=unfinished, storage=self._storage)
         # The same trials under the same numbers: for MLflow it is the study that it was.
         identity = uuid.uuid4().hex if unfit else self.identity
+        self._opened = list(self.optuna.user_attrs.get(OPENED, []))
         opened = self._create(unfinished, identity, directions, signature, files)
         for trial in fitting:
             rows.write(self._storage, opened._study_id, trial)
@@ -348,6 +355,21 @@ class Record:
     def set_ended(self, ended: Mapping[str, Any]) -> None:
         """Store how the search ended."""
         self._keep(ENDED, ended)
+
+    def opened(self, split: str) -> list[float]:
+        """The test scores that were seen so far, continuations and ``--fresh`` included.
+
+        Args:
+            split: The digest of the data and their split.
+        """
+        entries = self.optuna.user_attrs.get(OPENED, [])
+        return [float(score) for digest, score in entries if digest == split]
+
+    def note_opening(self, split: str, score: float) -> None:
+        """Remember that the test split was opened, and what came out."""
+        entries = self.optuna.user_attrs.get(OPENED, [])
+        with self._writing():
+            self.optuna.set_user_attr(OPENED, [*entries, [split, score]])
 
     @property
     def advised(self) -> list[dict[str, Scalar]]:

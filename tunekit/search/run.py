@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +18,12 @@ from tunekit.search.basis import Basis
 from tunekit.search.coordinator import Coordinator, Limits
 from tunekit.search.database import opening, without_passwords
 from tunekit.search.engines import Engine
-from tunekit.search.final import Final, epochs_for_test, leaders, restored, stored
+from tunekit.search.final import Final, epochs_for_test, restored, stored
 from tunekit.search.front import front_of
 from tunekit.search.interrupt import Interrupt, Interrupted
 from tunekit.search.launch import make_engine
 from tunekit.search.lock import held
+from tunekit.search.ranking import leading
 from tunekit.search.recalled_study import kept
 from tunekit.search.record import Record
 from tunekit.search.remarks import remarks
@@ -154,9 +155,19 @@ def _conclude(record: Record, result: StudyResult) -> None:
     record.set_ended(
         {
             "status": result.status,
+            "trials": len(result.trials),
             "seconds": before + result.seconds,
             "remarks": [[remark.kind, remark.words] for remark in result.remarks],
         }
+    )
+
+
+def _reopened(scores: Sequence[float]) -> str:
+    told = ", ".join(f"{score:.4g}" for score in scores[-5:])
+    return (
+        f"The test split has been opened {len(scores)} times in this study ({told}). If an earlier "
+        "score was a reason to go on or to change something, this one flatters: choose by "
+        "validation, and test once."
     )
 
 
@@ -186,8 +197,11 @@ class _Conduct:
         finalists: tuple[Finalist, ...] = ()
         test: TestScore | None = None
         if best is not None and not self.interrupt.requested:
+            known = self.record.final()
             with self.seconds.measured("final"):
                 finalists, test = self._final(trials)
+            if test is not None and self.record.final() != known:
+                self.record.note_opening(self.setting.problem.digest, test.mean)
         if finalists:
             best = next(trial for trial in trials if trial.number == finalists[0].number)
         if self.interrupt.requested:
@@ -208,11 +222,13 @@ class _Conduct:
 
     def _remarks(self, result: StudyResult) -> tuple[Remark, ...]:
         found = remarks(self.setting.study.space, result, Basis.of(self.setting))
-        if not self.is_exhausted:
-            return found
-        whole = "grid" if self.setting.study.sampler == "grid" else "space"
-        words = f"All {len(result.trials)} configurations of the {whole} were tried."
-        return (*found, Remark("exhausted", words))
+        opened = self.record.opened(self.setting.problem.digest)
+        if result.test is not None and len(opened) > 1:
+            found = (Remark("reopened", _reopened(opened)), *found)
+        if self.is_exhausted:
+            whole = "grid" if self.setting.study.sampler == "grid" else "space"
+            found = (*found, Remark("exhausted", f"The whole {whole} has been tried."))
+        return found
 
     def _search(self) -> None:
         setting, study = self.setting, self.setting.study
@@ -231,10 +247,7 @@ class _Conduct:
         self.is_exhausted = coordinator.is_exhausted
 
     def _leaders(self, trials: list[FinishedTrial], count: int) -> list[FinishedTrial]:
-        # With several objectives, what is off the front is worse in one and better in none.
-        front = front_of(trials, self.setting.objectives)
-        larger_is_better = self.setting.metric.larger_is_better
-        return leaders(front or trials, count, larger_is_better=larger_is_better)
+        return leading(trials, self.setting.objectives, count)
 
     def _final(self, trials: list[FinishedTrial]) -> tuple[tuple[Finalist, ...], TestScore | None]:
         """Rank the best few on fresh seeds and test the winner, or recall what that gave."""

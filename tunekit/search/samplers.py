@@ -9,14 +9,18 @@ from typing import Any
 
 import numpy as np
 import optuna
+from optuna.trial import FrozenTrial, TrialState
 
 from tunekit.errors import StudyError
+from tunekit.records import Span
 from tunekit.space import Choices, Interval, Scalar
 from tunekit.study.space import Parameter, Space
 from tunekit.study.study import Study
 
 MAX_GRID = 100_000
 """The largest grid that is laid out; it would take more trials than anyone waits for."""
+RUNG = "completed_rung_"
+"""How Optuna's pruners begin the name of a note on a trial's score at a rung."""
 
 
 def distribution(parameter: Parameter) -> optuna.distributions.BaseDistribution:
@@ -113,8 +117,15 @@ def grid(study: Study) -> list[dict[str, Scalar]]:
             file=study.file,
             key="sampler.name",
         )
+    return shuffled(study, points)
+
+
+def shuffled(study: Study, points: int) -> list[dict[str, Scalar]]:
+    """The space's grid with at most `points` values of each range, in random order.
+
+    So a search that ends early has seen all of the space.
+    """
     configurations = list(study.space.grid(points))
-    # In random order, so that a search that ends early has seen all of the space.
     order = np.random.default_rng(study.seed).permutation(len(configurations))
     return [configurations[i] for i in order]
 
@@ -218,3 +229,43 @@ def stops(study: Study, epochs: int, longest: int) -> tuple[int, ...]:
         every = max(1, epochs // 10)
         return (*range(first, epochs, every), epochs)
     return (epochs,)
+
+
+def rungs(
+    study: Study, epochs: int, longest: int, trial: FrozenTrial, memory: optuna.Study
+) -> dict[str, float]:
+    """A finished trial's scores at the rungs that it came to, as its pruner notes them.
+
+    They follow from its reports and today's pruner: those that were noted may be another
+    pruner's, and trials that are carried over have none.
+
+    Args:
+        study: Whose pruner it is.
+        epochs: Epochs of this trial.
+        longest: Epochs of the study's longest trial.
+        trial: The trial; its number is its ask index, from which its bracket follows.
+        memory: The study in memory.
+    """
+    pruner = memory.pruner
+    if study.pruner not in ("successive_halving", "hyperband"):
+        return {}
+    bracket = 0
+    if isinstance(pruner, optuna.pruners.HyperbandPruner):
+        if not pruner._pruners:
+            pruner._try_initialization(memory)
+        bracket = pruner._get_bracket_id(memory, trial)
+    factor = reduction_factor(study)
+    rung_epoch = min_epochs(study, longest) * factor**bracket
+    asked_at = stops(study, epochs, longest)
+    kept = trial.user_attrs["tunekit"]
+    if trial.state == TrialState.COMPLETE and len(kept["scores"]) == 1:
+        # Nobody asks whether a trial that is over should go on.
+        asked_at = tuple(stop for stop in asked_at if stop < Span(*kept["spans"][-1]).epoch)
+    noted: dict[str, float] = {}
+    for stop in asked_at:
+        # The last finite score: an epoch may have none.
+        epoch = max((epoch for epoch in trial.intermediate_values if epoch <= stop), default=0)
+        while rung_epoch <= epoch:
+            noted[f"{RUNG}{len(noted)}"] = trial.intermediate_values[epoch]
+            rung_epoch *= factor
+    return noted

@@ -160,9 +160,9 @@ class RunningTrial:
     def quantities(self) -> dict[str, float]:
         """What else is measured, by name, as far as it is known."""
         known: dict[str, float] = {}
-        if self.measured:
-            names = self.measured[0]
-            known = {name: self._over_folds([m[name] for m in self.measured]) for name in names}
+        ended = [measured for measured in self.measured if measured]
+        if ended:
+            known = {name: self._over_folds([m[name] for m in ended]) for name in ended[0]}
         if self.size is not None:
             known[PARAMETERS] = float(self.size)
         return {name: known[name] for name in self.study.measures if name in known}

@@ -62,6 +62,12 @@ def _other(study: Study) -> Record:
     if name.endswith(".toml"):
         found = places_of(study.folder / name)
         where = dataclasses.replace(study, name=found.name, storage=found.storage)
+    if (where.name, where.storage) == (study.name, study.storage):
+        raise study.source.error(
+            "a study cannot start from itself; name another one, such as the dated name under "
+            "which --fresh keeps the old trials",
+            "study.warm_start",
+        )
     record = Record.existing(where)
     if record is None or not record.is_ours:
         there = [n for n in Record(study).names() if n != study.name]

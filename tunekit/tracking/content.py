@@ -55,9 +55,12 @@ def points(trial: FinishedTrial) -> list[Point]:
                     continue
                 found.append(Point(name + ending, float(values[i]), time, epoch))
     end = milliseconds(trial.finished)
+    # A pruned trial's value is of an early epoch, or stands in for folds that it was not trained
+    # on: among objectives it might be taken for the best.
+    value = "objective" if trial.state == "complete" else "last_report"
     found += [Point("fold_score", score, end, k) for k, score in enumerate(trial.scores, 1)]
     whole = {
-        "objective": trial.value,
+        value: trial.value,
         "trial_number": trial.number,
         "training_seconds": trial.training_seconds,
         "parameters": trial.parameters,

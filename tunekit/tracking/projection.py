@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import time
+from bisect import bisect_right
 from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -46,7 +47,7 @@ class Projection:
         self._parent: Run | None = None
         self._runs: dict[int, str] = {}
         self._delivered: set[int] = set()
-        self._values: dict[int, float] = {}
+        self._leaders: list[tuple[int, float]] = []
         self._remember(study.recorded)
 
     def start(self) -> None:
@@ -182,20 +183,32 @@ class Projection:
         )
 
     def _remember(self, trials: Iterable[FinishedTrial]) -> None:
+        """Keep number and value of each trial that is better than all with smaller numbers."""
         for trial in trials:
-            is_rival = trial.state == "complete" and trial.violation == 0
-            if is_rival and trial.value is not None:
-                self._values[trial.number] = trial.value
+            value = _rivals_value(trial)
+            if value is None:
+                continue
+            place = self._place(trial.number)
+            if place == 0 or self._is_better(value, self._leaders[place - 1][1]):
+                later = [led for led in self._leaders[place:] if self._is_better(led[1], value)]
+                self._leaders[place:] = [(trial.number, value), *later]
+
+    def _place(self, number: int) -> int:
+        """How many of the leaders have this number or a smaller one."""
+        return bisect_right(self._leaders, number, key=lambda led: led[0])
+
+    def _is_better(self, one: float, other: float) -> bool:
+        return one > other if self.study.larger_is_better else one < other
 
     def _progress(self, trial: FinishedTrial) -> list[Point]:
         """The trial's objective and the best so far, by trial number."""
-        if trial.number not in self._values:
+        value = _rivals_value(trial)
+        if value is None:
             return []
-        so_far = [value for number, value in self._values.items() if number <= trial.number]
-        best = max(so_far) if self.study.larger_is_better else min(so_far)
+        _, best = self._leaders[self._place(trial.number) - 1]
         end = milliseconds(trial.finished)
         return [
-            Point("objective", self._values[trial.number], end, trial.number),
+            Point("objective", value, end, trial.number),
             Point("best", best, end, trial.number),
         ]
 
@@ -244,6 +257,11 @@ def synchronize(study: StudyInfo, result: StudyResult) -> int:
 def failure(tracking_uri: str, error: Exception) -> str:
     """One line on what went wrong with MLflow, without credentials."""
     return f"MLflow at {redacted(tracking_uri)} failed: {told(error)}"
+
+
+def _rivals_value(trial: FinishedTrial) -> float | None:
+    """The value of a trial that may become the best one."""
+    return trial.value if trial.state == "complete" and trial.violation == 0 else None
 
 
 def _scores(result: StudyResult) -> list[Point]:
