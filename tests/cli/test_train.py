@@ -117,7 +117,7 @@ def test_a_recorded_trial_is_trained_as_it_was_whatever_the_file_says_now(
 def test_a_recorded_trial_is_not_changed(tunekit: Command, searched: Path) -> None:
     done = tunekit("train", "small.toml", "--trial", "0", "--set", "train.epochs=5")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--set and --trial exclude each other" in done.stderr
+    assert "--set only says where the record is (study.name, study.storage)" in done.stderr
 
 
 def test_a_trial_that_is_not_there_is_told_with_those_that_are(

@@ -1,16 +1,22 @@
-"""What is tried next: nothing twice, gaps again, the same after a resume; nothing is trained."""
+"""What is tried next: nothing twice, gaps again, the same after a resume; what pruners know."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from tunekit.search import asking
 from tunekit.search.asking import Asked, Asker
+from tunekit.search.record import Record
+from tunekit.search.run import run_search
+from tunekit.search.samplers import MAX_GRID, RUNG
 from tunekit.search.setting import Setting
 from tunekit.space import Scalar
+from tunekit.study.space import Space
 
 Make = Callable[..., Setting]
 
@@ -148,3 +154,86 @@ def test_samplers_learn_nothing_from_repeats(make: Make) -> None:
     memory = source._memory.get_trials(deepcopy=False)
     assert sum(trial.state == TrialState.COMPLETE for trial in memory) == 8
     assert {trial.state for trial in memory} == {TrialState.COMPLETE, TrialState.FAIL}
+
+
+def test_a_small_space_is_laid_out_once(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    laid_out, grid = list[int](), Space.grid
+
+    def counted(space: Space, points: int) -> Iterator[dict[str, Scalar]]:
+        laid_out.append(points)
+        return grid(space, points)
+
+    monkeypatch.setattr(Space, "grid", counted)
+    monkeypatch.setattr(asking, "MAX_REPEATS", 0)
+    assert len(run(asker(make("", *SMALL)), 20)) == 8
+    assert laid_out == [MAX_GRID]
+
+
+HALVING = "train.epochs=9", "sampler.name=random", "study.trials=20", "study.finalists=0"
+
+
+def recorded(setting: Setting) -> list[FrozenTrial]:
+    record = Record.existing(setting.study)
+    assert record is not None
+    return record.frozen()
+
+
+def rungs(trials: list[FrozenTrial]) -> list[dict[str, float]]:
+    return [
+        {name: note for name, note in trial.system_attrs.items() if name.startswith(RUNG)}
+        for trial in trials
+    ]
+
+
+def remembered(setting: Setting, trials: list[FrozenTrial]) -> list[dict[str, float]]:
+    """What a pruner is told of the record's trials."""
+    return rungs(asker(setting, trials)._memory.get_trials(deepcopy=False))
+
+
+@pytest.mark.parametrize("folds", [1, 2])
+@pytest.mark.parametrize(
+    ("pruner", "changes"),
+    [
+        ("successive_halving", ()),
+        ("successive_halving", ("train.epochs=[3, 9]", "pruner.min_epochs=1")),
+        ("successive_halving", ("train.patience=2", "space.optimizer.sgd.lr={low=1, high=1e9}")),
+        ("hyperband", ()),
+        ("hyperband", ("pruner.reduction_factor=2", "train.epochs=[4, 8]")),
+    ],
+)
+def test_a_pruner_knows_after_a_resume_what_it_knew(
+    make: Make, pruner: str, changes: tuple[str, ...], folds: int
+) -> None:
+    setting = make("", *HALVING, f"pruner.name={pruner}", *changes)
+    problem = replace(setting.problem, folds=setting.problem.folds * folds)
+    setting = replace(setting, problem=problem)
+    run_search(setting)
+    trials = recorded(setting)
+    assert len(trials) == 20
+    assert remembered(setting, trials) == rungs(trials)
+    assert len({len(noted) for noted in rungs(trials)}) > 1
+
+
+def test_scores_at_another_pruners_rungs_do_not_count(make: Make) -> None:
+    run_search(make("", *HALVING, "pruner.name=successive_halving", "pruner.min_epochs=1"))
+    changed = make("", *HALVING, "pruner.name=successive_halving", "pruner.min_epochs=2")
+    trials = recorded(changed)
+    found = remembered(changed, trials)
+    assert found == [
+        {f"{RUNG}{i}": reports[epoch] for i, epoch in enumerate((2, 6)) if epoch in reports}
+        for reports in (trial.intermediate_values for trial in trials)
+    ]
+    assert {len(noted) for noted in found} == {0, 1, 2}
+    assert remembered(make("", *HALVING, "pruner.name=median"), trials) == [{}] * 20
+
+
+def test_scores_at_rungs_go_on_in_a_wider_space(make: Make) -> None:
+    pruner = "pruner.name=successive_halving"
+    setting = make("", *HALVING, pruner)
+    run_search(setting)
+    before = recorded(setting)
+    wider = make("", *HALVING, pruner, "network.width={low=4, high=17}", "study.trials=21")
+    run_search(wider)
+    carried = recorded(wider)[:20]
+    assert rungs(carried) == [{}] * 20
+    assert remembered(wider, carried) == rungs(before)

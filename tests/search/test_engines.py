@@ -16,8 +16,9 @@ import pytest
 
 from tunekit import Array, Optimizer, State, Step
 from tunekit.data.store import save
+from tunekit.errors import WorkError
 from tunekit.plugins import Packed, load
-from tunekit.search.engines import Pool
+from tunekit.search.engines import MAX_FAILED_STARTS, Pool
 from tunekit.search.launch import make_engine
 from tunekit.search.setting import Setting
 from tunekit.search.units import Failure, Outcome, Unit, Workshop
@@ -61,6 +62,8 @@ def test_a_worker_gives_the_same_bits_as_this_process(
 
 
 def test_a_killed_worker_is_told_and_replaced(pool: Pool, unit: Unit) -> None:
+    while not pool._workers[0].is_ready:
+        pool.wait(timeout=0.01)
     pool.submit(1, unit)
     os.kill(pool._workers[0]._process.pid, signal.SIGKILL)
     arrived = pool.wait()
@@ -72,6 +75,55 @@ def test_a_killed_worker_is_told_and_replaced(pool: Pool, unit: Unit) -> None:
     assert "signal 9" in answer.reason
     pool.submit(2, unit)
     arrived = pool.wait()
+    assert arrived is not None
+    assert isinstance(arrived[1], Outcome)
+
+
+def kill_while_it_starts(pool: Pool) -> None:
+    worker = pool._workers[0]
+    assert not worker.is_ready
+    os.kill(worker._process.pid, signal.SIGKILL)
+    while pool._workers[0] is worker:
+        assert pool.wait(timeout=0.01) is None
+
+
+def test_a_worker_that_dies_while_it_starts_does_not_fail_its_unit(pool: Pool, unit: Unit) -> None:
+    pool.submit(1, unit)
+    for _ in range(MAX_FAILED_STARTS):
+        kill_while_it_starts(pool)
+    arrived = pool.wait()
+    assert arrived is not None
+    assert arrived[0] == 1
+    assert isinstance(arrived[1], Outcome)
+    assert pool.wait(timeout=0.01) is None
+
+
+def test_workers_that_cannot_start_are_given_up(pool: Pool, unit: Unit) -> None:
+    pool.submit(1, unit)
+    for _ in range(MAX_FAILED_STARTS):
+        kill_while_it_starts(pool)
+    with pytest.raises(WorkError, match=r"cannot start: .*\(signal 9\)"):
+        kill_while_it_starts(pool)
+
+
+def test_a_starting_worker_takes_a_unit_with_a_plugins_own_state(
+    make: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "counting.py").write_text(COUNTING)
+    setting = make('[plugins]\nfiles = ["counting.py"]\n', 'search.optimizer="counting"')
+    folder = tmp_path / "data"
+    folder.mkdir()
+    save(setting.problem, folder)
+    workshop = Workshop(folder, Packed.of(setting.registry), "accuracy", 0)
+    unit = Unit(setting.study.space.defaults()[0], 0, (0, 0), 1)
+    begun = workshop.open().perform(unit)
+    assert isinstance(begun, Outcome)
+    pool = Pool(workshop, 1)
+    try:
+        pool.submit(0, dataclasses.replace(unit, until=2, checkpoint=begun.checkpoint))
+        arrived = pool.wait()
+    finally:
+        pool.close()
     assert arrived is not None
     assert isinstance(arrived[1], Outcome)
 
@@ -156,6 +208,26 @@ class Noisy(Optimizer):
 @hookimpl
 def tunekit_optimizers():
     return [Noisy]
+'''
+
+COUNTING = '''
+from tunekit import Optimizer, hookimpl
+
+class Count:
+    """A number that is counted up."""
+    steps = 0
+
+class Counting(Optimizer):
+    """Counts."""
+    name = "counting"
+
+    def direction(self, w, g, state, step):
+        state.setdefault("count", Count()).steps += 1
+        return g
+
+@hookimpl
+def tunekit_optimizers():
+    return [Counting]
 '''
 
 PARENT = """

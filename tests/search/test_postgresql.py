@@ -19,12 +19,16 @@ from typing import Any
 import optuna
 import pytest
 import sqlalchemy
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
-from tunekit.errors import StudyError
+from tunekit.errors import StudyError, WorkError
+from tunekit.records import FinishedTrial
+from tunekit.search import database as reaching
 from tunekit.search import lock, rows
 from tunekit.search.database import options
 from tunekit.search.lock import held
+from tunekit.search.notes import notes
+from tunekit.search.record import Record
 from tunekit.search.run import run_search
 from tunekit.search.setting import Setting
 
@@ -311,7 +315,7 @@ def held_elsewhere(folder: Path, *set_: str) -> Iterator[subprocess.Popen[str]]:
 
 def hold(setting: Setting) -> None:
     with held(setting.study) as now:
-        now.check()
+        now.check(lambda: True)
 
 
 def test_the_server_tells_who_holds_a_study(make: Make, url: str, tmp_path: Path) -> None:
@@ -355,7 +359,7 @@ def test_a_hold_is_taken_again_when_the_server_was_restarted(
     with held(setting.study) as now:
         server.stop()
         server.start()
-        now.check()
+        now.check(lambda: True)
         with pytest.raises(StudyError, match="is being searched"):
             hold(setting)
 
@@ -372,7 +376,56 @@ def test_a_hold_that_another_search_took_is_lost(
             held_elsewhere(tmp_path, f"study.storage={url}") as process,
             pytest.raises(StudyError, match=f"searched by process {process.pid}"),
         ):
-            now.check()
+            now.check(lambda: True)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_what_another_search_changed_meanwhile_is_not_written_to(
+    fresh: bool, make: Make, url: str, server: Server
+) -> None:
+    setting = make("", f"study.storage={url}", "study.trials=1")
+    run_search(setting)
+    with held(setting.study) as now:
+        record = Record(setting.study, hold=now)
+        record.open(setting.directions, setting.signature())
+        server.stop()
+        server.start()
+        # The hold is lost until it is checked: another search comes and goes.
+        run_search(
+            make("", f"study.storage={url}", f"study.trials={1 if fresh else 2}"), fresh=fresh
+        )
+        ours = failed_trial(ask=1)
+        for _ in range(2):
+            with pytest.raises(StudyError, match="another search meanwhile") as told:
+                record.add(ours)
+        assert told.value.exit_code == 2
+    assert asks(recorded(url, "small")) == ([0] if fresh else [0, 1])
+
+
+def test_after_a_restart_an_unchanged_record_is_written_to(
+    make: Make, url: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reaching, "RECONNECT_SECONDS", 0.0)
+    setting = make("", f"study.storage={url}")
+    with held(setting.study) as now:
+        record = Record(setting.study, hold=now)
+        record.open(setting.directions, setting.signature())
+        for ask in range(2):
+            record.add(failed_trial(ask))
+            server.stop()
+            try:
+                with pytest.raises(WorkError, match="refused"):
+                    record.add(failed_trial(ask + 1))
+            finally:
+                server.start()
+        record.add(failed_trial(2))
+    assert asks(recorded(url, "small")) == [0, 1, 2]
+
+
+def failed_trial(ask: int) -> FrozenTrial:
+    """A failed trial, as the coordinator hands it over."""
+    done = FinishedTrial(-1, ask, "failed", None, {}, {}, started=time.time())
+    return optuna.trial.create_trial(state=TrialState.FAIL, user_attrs=notes(done))
 
 
 @pytest.mark.parametrize(

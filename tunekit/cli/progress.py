@@ -203,7 +203,8 @@ def opening(study: StudyInfo) -> list[str]:
         f"{data['folds']} validation fold{'s' if data['folds'] != 1 else ''}"
     ]
     if study.recorded:
-        lines.append(f"going on after {len(study.recorded)} recorded trials")
+        count = len(study.recorded)
+        lines.append(f"going on after {count} recorded trial{'s' if count > 1 else ''}")
     return [*lines, *study.notes]
 
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from tunekit.space import Scalar
 
 
+WHEREABOUTS = ("study.name=", "study.storage=")
+"""How changes start that say where a record is, not what was trained."""
+
+
 def command(
     study: StudyFile,
     trial: Annotated[
@@ -73,10 +77,13 @@ def command(
         raise InputError("--explain and --lr-range exclude each other: ask for one at a time")
     if output is not None and not (explain or lr_range):
         raise InputError("-o says where a picture goes; ask for one with --explain or --lr-range")
-    if trial is not None and set_:
-        raise InputError(
-            "--set and --trial exclude each other: a recorded trial is trained as it was"
-        )
+    if trial is not None:
+        for change in set_ or ():
+            if not change.startswith(WHEREABOUTS):
+                raise InputError(
+                    "a recorded trial is trained as it was; with --trial, --set only says where "
+                    f"the record is (study.name, study.storage), got {change!r}"
+                )
     if trial is not None and plugin:
         raise InputError(
             "--plugin and --trial exclude each other: a recorded trial is trained with the plugin "
@@ -86,7 +93,7 @@ def command(
         picture = place(output, study, "step" if explain else "lr_range")
     files = None
     if trial is not None:
-        at = places_of(study)
+        at = places_of(study, set_ or ())
         files = kept_files(at.storage, at.name)  # as they were, also if they are gone
     opened, registry = load_study(
         study, set_=set_ or (), plugins=plugin or (), files=files, recalled=recalled

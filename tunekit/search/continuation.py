@@ -82,10 +82,6 @@ def refit(
     Raises:
         UnfitError: It is not in the space, or was trained with other code.
     """
-    for component in components_of(configuration):
-        if component in changed_components:
-            raise UnfitError(f"the code of {component} has changed")
-
     # First of all, since another optimizer, say, has other hyperparameters.
     for parameter in space.parameters:
         value = configuration.get(parameter.name)
@@ -108,6 +104,9 @@ def refit(
             raise UnfitError(f"{name} is not in the space any more")
     if _switched_on(configuration) != _switched_on(fitted):
         raise UnfitError("the regularizers act in another order")
+    for component in components_of(configuration):
+        if component in changed_components:
+            raise UnfitError(f"the code of {component} has changed")
     return fitted
 
 

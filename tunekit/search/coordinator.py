@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +22,13 @@ from tunekit.search.samplers import stops
 from tunekit.search.setting import Setting
 from tunekit.search.trial import MAX_DEATHS, RunningTrial
 from tunekit.search.units import Failure, told
+from tunekit.space import show
 from tunekit.study.constraints import PARAMETERS
+
+logger = logging.getLogger("tunekit")
+
+SILENCE = 60.0
+"""Seconds without an answer after which that is said."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +94,27 @@ class Coordinator:
                 if not self._running:
                     break
                 with interrupt.waiting():
-                    arrived = self._engine.wait()
+                    arrived = self._engine.wait(SILENCE)
                 if arrived is not None:
                     self._receive(*arrived)
+                self._say_who_is_silent()
         except Interrupted:
             pass
         finally:
             self._write()
+
+    def _say_who_is_silent(self) -> None:
+        """Units hand in what they have every few seconds, or after an epoch that takes longer."""
+        now = time.monotonic()
+        for trial in self._running.values():
+            if now - trial.heard > SILENCE:
+                trial.heard = math.inf  # said once
+                logger.warning(
+                    "nothing was heard of the trial with %s for %.0f s: an epoch of it takes long, "
+                    "or a component hangs. Ctrl-C ends the search and keeps what is finished.",
+                    ", ".join(f"{n} = {show(v)}" for n, v in trial.asked.trial.params.items()),
+                    SILENCE,
+                )
 
     def _may_start(self, limits: Limits) -> bool:
         is_free = len(self._running) < self._engine.slots and not self.is_exhausted
@@ -145,6 +167,7 @@ class Coordinator:
             self._take_failure(trial, answer)
             return
         self.training_seconds += answer.seconds
+        trial.heard = time.monotonic()
         fold = trial.fold
         verdict = trial.take(answer)
         reports = trial.new_reports() if len(self._study.metrics) == 1 else {}

@@ -77,13 +77,17 @@ class WorkerProcess:
         workshop: What it needs before its first unit.
         arrivals: Where its answers go: pairs of this object and an answer, None when it is ready,
             a `Failure` with `worker_died` when it is gone.
+
+    Attributes:
+        task: The unit it has been given, with its key; None when it has nothing to do.
+        is_ready: Whether it has opened the workshop.
     """
 
     def __init__(
         self, workshop: Workshop, arrivals: queue.Queue[tuple[WorkerProcess, Answer | None]]
     ) -> None:
         threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        self.key: int | None = None
+        self.task: tuple[int, Unit] | None = None
         self.is_ready = False
         self._process = subprocess.Popen(
             # -P: a file in the current folder must not stand in for a module.
@@ -109,6 +113,19 @@ class WorkerProcess:
                 arrivals.put((self, Failure(f"the worker process died ({told})", worker_died=True)))
                 return
             arrivals.put((self, answer))
+
+    def give(self, key: int, unit: Unit) -> None:
+        """Hand over a unit, which is begun when the workshop is open."""
+        self.task = key, unit
+        if self.is_ready:
+            self.send(unit)
+
+    def opened(self) -> None:
+        """Note that the workshop is open, and begin what has been given."""
+        self.is_ready = True
+        if self.task is not None:
+            # Not before: what a plugin left in a unit's state is read only with that plugin.
+            self.send(self.task[1])
 
     def send(self, message: object) -> None:
         """Write a message; a process that is gone is noticed by the reading side."""
@@ -145,9 +162,7 @@ class Pool:
 
     def submit(self, key: int, unit: Unit) -> None:
         """Hand over a unit; at most `slots` may be under way."""
-        worker = next(worker for worker in self._workers if worker.key is None)
-        worker.key = key
-        worker.send(unit)
+        next(worker for worker in self._workers if worker.task is None).give(key, unit)
 
     def wait(self, timeout: float | None = None) -> tuple[int, Answer] | None:
         """The next answer.
@@ -163,24 +178,29 @@ class Pool:
             if worker not in self._workers:
                 continue
             if answer is None:
-                worker.is_ready = True
                 self._failed_starts = 0
+                worker.opened()
                 continue
+            task, worker.task = worker.task, None
             if isinstance(answer, Failure) and not worker.is_ready:
-                # No unit's fault: it must not be booked as that of trial after trial.
                 self._failed_starts += 1
                 if not answer.worker_died or self._failed_starts > MAX_FAILED_STARTS:
                     raise WorkError(f"worker processes cannot start: {answer.reason}")
-            key, worker.key = worker.key, None
+                successor = self._replaced(worker)
+                # No unit's fault: its trial must not be told of it.
+                if task is not None:
+                    successor.give(*task)
+                continue
             if isinstance(answer, Failure) and answer.worker_died:
-                self._replace(worker)
-            if key is not None:
-                return key, answer
+                self._replaced(worker)
+            if task is not None:
+                return task[0], answer
 
-    def _replace(self, worker: WorkerProcess) -> None:
+    def _replaced(self, worker: WorkerProcess) -> WorkerProcess:
         worker.kill()
-        slot = self._workers.index(worker)
-        self._workers[slot] = WorkerProcess(self._workshop, self._arrivals)
+        successor = WorkerProcess(self._workshop, self._arrivals)
+        self._workers[self._workers.index(worker)] = successor
+        return successor
 
     def close(self) -> None:
         """End all processes."""

@@ -12,7 +12,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,11 +38,15 @@ PATIENCE_AGAIN = 90.0
 class Hold(Protocol):
     """A study that is held."""
 
-    def check(self) -> None:
+    def check(self, is_unchanged: Callable[[], bool]) -> None:
         """See that the study is still held; to be called before the record is written.
 
+        Args:
+            is_unchanged: Whether the record is as this search knows it; asked when the hold was
+                lost for a while.
+
         Raises:
-            StudyError: The connection was lost, and another search took the study.
+            StudyError: The connection was lost, and another search has the study or had it.
         """
 
 
@@ -122,10 +126,20 @@ def _taken(study: Study, holder: object) -> StudyError:
     )
 
 
+def _taken_meanwhile(study: Study) -> StudyError:
+    return StudyError(
+        f"the study {study.name!r} was searched by another search meanwhile: the connection to "
+        "its server was lost for a while. What is recorded is kept, and the same command goes on "
+        "from there",
+        file=study.file,
+        key="study.name",
+    )
+
+
 class _Unlosable:
     """A hold that ends with the process at the earliest."""
 
-    def check(self) -> None:
+    def check(self, is_unchanged: Callable[[], bool]) -> None:
         """Nothing can have happened."""
 
 
@@ -227,6 +241,7 @@ class _ServerHold:
             **options(study.storage),
         )
         self._connection = self._take(PATIENCE)
+        self._lost: StudyError | None = None
 
     def _take(self, patience: float) -> sqlalchemy.Connection:
         connection = self._engine.connect()
@@ -247,14 +262,33 @@ class _ServerHold:
             raise
         return connection
 
-    def check(self) -> None:
-        """See that the connection is there, or take the study again."""
+    def check(self, is_unchanged: Callable[[], bool]) -> None:
+        """See that the connection is there, or take the study again if it is what it was."""
+        if self._lost is not None:
+            raise self._lost
         try:
             self._connection.execute(text("SELECT 1"))
-        except sqlalchemy.exc.DBAPIError:
+        except sqlalchemy.exc.SQLAlchemyError:  # also that an earlier check has closed it
             with suppress(sqlalchemy.exc.SQLAlchemyError):
                 self._connection.close()
-            self._connection = patiently(self._study.storage, lambda: self._take(PATIENCE_AGAIN))
+            try:
+                self._connection = patiently(
+                    self._study.storage, lambda: self._take_again(is_unchanged)
+                )
+            except StudyError as lost:
+                self._lost = lost
+                raise
+
+    def _take_again(self, is_unchanged: Callable[[], bool]) -> sqlalchemy.Connection:
+        connection = self._take(PATIENCE_AGAIN)
+        try:
+            # Only now: while the study is not held, what is true of it may change.
+            if not is_unchanged():
+                raise _taken_meanwhile(self._study)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def close(self) -> None:
         """Let go of the study."""

@@ -31,6 +31,7 @@ from tunekit.study.study import Study
 IDENTITY = "tunekit:identity"
 SIGNATURE = "tunekit:signature"
 FINAL = "tunekit:final"
+FINAL_RUNS = "tunekit:final_runs"
 ABOUT = "tunekit:about"
 ENDED = "tunekit:ended"
 ADVISED = "tunekit:advised"
@@ -62,6 +63,7 @@ class Record:
         self._url = study.storage
         self._optuna: optuna.Study | None = None
         self._read: list[FrozenTrial] | None = None  # for the start, which asks several times
+        self._count = 0  # of the trials that this process has seen or written
         self._opened: list[list[str | float]] = []
         self.notes: list[str] = []
         self.is_new = False
@@ -131,9 +133,10 @@ class Record:
             )
         differences = Differences(recorded, signature)
         if differences.exact:
-            raise self._cannot_join(differences.told(differences.exact))
+            raise self._cannot_join("\n".join(self._told(differences)))
         if differences.changed:
             self._continue(directions, signature, files, differences)
+        self._count = rows.count(self._storage, self.optuna._study_id)
 
     @property
     def _is_empty(self) -> bool:
@@ -156,6 +159,24 @@ class Record:
         created.set_user_attr(SIGNATURE, dict(signature))
         created.set_user_attr(OPENED, self._opened)
         return created
+
+    def _told(self, differences: Differences) -> list[str]:
+        """The differences that no trial survives; for the data, what the file says of them."""
+        was = (self.about or {}).get("split")
+        now = self._study.data.model_dump(exclude_none=True)
+        lines = [differences.told([name]) for name in differences.exact]
+        if was is not None and "data (digest)" in differences.exact:
+            lines += [
+                f"  data.{key}: was {was.get(key, 'not there')}, is {now.get(key, 'not there')}"
+                for key in sorted({*was, *now})
+                if was.get(key) != now.get(key)
+            ]
+        return lines
+
+    def discard(self) -> None:
+        """Remove the study from the storage."""
+        optuna.delete_study(study_name=self._study.name, storage=self._storage)
+        self._optuna = None
 
     def _cannot_join(self, differences: str) -> StudyError:
         return StudyError(
@@ -203,7 +224,7 @@ class Record:
         self._rename({name: dated, unfinished: name})
         self._read = None
         self._optuna = optuna.load_study(study_name=name, storage=self._storage)
-        left = f" {in_short(unfit).capitalize()}." if unfit else ""
+        left = f" Left behind: {in_short(unfit)}." if unfit else ""
         self.notes.append(
             f"the space has changed: {len(fitting)} of {len(old)} trials go on, and all "
             f"{len(old)} are kept as {dated!r}.{left}"
@@ -282,7 +303,7 @@ class Record:
         """Write a finished trial and return it with its number.
 
         Raises:
-            StudyError: Another search took the study while its server was away.
+            StudyError: Another search has the study, or had it, since its server was away.
             WorkError: The storage does not take it.
         """
         trial.system_attrs = {
@@ -293,27 +314,47 @@ class Record:
         attempts = itertools.count()
         self._read = None
 
+        def check() -> None:
+            if self._hold is not None:
+                self._hold.check(lambda: self._is_unchanged(trial))
+
         def write() -> FrozenTrial:
-            # After a lost connection: only the answer may be lost, not the trial.
-            if next(attempts) and (written := self._written(trial)) is not None:
-                return written
+            if next(attempts):
+                check()
+                # After a lost connection: only the answer may be lost, not the trial.
+                if (written := self._written(trial)) is not None:
+                    return written
             return rows.write(self._storage, self.optuna._study_id, trial)
 
         with self._writing():
-            if self._hold is not None:
-                self._hold.check()
+            check()
             written = patiently(self._url, write)
+        self._count += 1
         return self._finished(written)
+
+    def _is_unchanged(self, trial: FrozenTrial) -> bool:
+        """Whether nobody else wrote or replaced the record; `trial` may be in it already."""
+        study_id = self.optuna._study_id
+        if self._storage.get_study_id_from_name(self._study.name) != study_id:
+            return False
+        known = self._count + (self._written(trial) is not None)
+        return rows.count(self._storage, study_id) == known
 
     def take(self, trial: FrozenTrial) -> None:
         """Write a trial of another record."""
         self._read = None
         rows.write(self._storage, self.optuna._study_id, trial)
+        self._count += 1
 
     def _written(self, trial: FrozenTrial) -> FrozenTrial | None:
-        ask = trial.user_attrs["tunekit"]["ask"]
-        same = (other for other in self.frozen() if other.user_attrs["tunekit"]["ask"] == ask)
-        return next(same, None)
+        """The trial as the record has it; another search's has the ask, but not the moment."""
+
+        def which(one: FrozenTrial) -> tuple[object, object]:
+            kept = one.user_attrs.get("tunekit", {})
+            return kept.get("ask"), kept.get("started")
+
+        recorded = rows.read(self._storage, self.optuna._study_id)
+        return next((other for other in recorded if which(other) == which(trial)), None)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -336,6 +377,15 @@ class Record:
     def set_final(self, final: Mapping[str, Any]) -> None:
         """Store the final ranking and test score."""
         self._keep(FINAL, final)
+
+    @property
+    def final_runs(self) -> dict[str, Any]:
+        """What a final that was not finished has trained already."""
+        return self._kept(FINAL_RUNS) or {}
+
+    def set_final_runs(self, runs: Mapping[str, Any]) -> None:
+        """Store what the final has trained so far."""
+        self._keep(FINAL_RUNS, runs)
 
     @property
     def about(self) -> dict[str, Any] | None:

@@ -181,8 +181,9 @@ def _few(space: Space, result: StudyResult, basis: Basis) -> str:
     if complete + pruned >= PER_PARAMETER * parameters:
         return ""
     what = "trained trial" if any(map(_is_refused, result.trials)) else "trial"
+    are = "is" if complete + pruned == 1 else "are"
     return (
-        f"{_count(complete + pruned, what)} are few for {parameters} searched parameters: more "
+        f"{_count(complete + pruned, what)} {are} few for {parameters} searched parameters: more "
         "are likely to find something better. Raise `--trials`, or fix some values."
     )
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from tunekit import plugins
 from tunekit.errors import ComponentError, StudyError
@@ -19,6 +17,7 @@ from tunekit.search.record import Record
 from tunekit.search.setting import Setting
 from tunekit.search.trial import curve, seed_key
 from tunekit.search.units import Failure, Outcome, Unit
+from tunekit.search.workfolder import workfolder
 from tunekit.space import Scalar
 from tunekit.study.study import Study
 
@@ -126,9 +125,9 @@ def train(
         ComponentError: The training failed.
     """
     curves, scores, seconds, parameters = [], [], 0.0, 0
-    with tempfile.TemporaryDirectory(prefix="tunekit-", ignore_cleanup_errors=True) as folder:
+    with workfolder() as folder:
         study = dataclasses.replace(setting.study, workers=min(setting.study.workers, 1))
-        engine = make_engine(dataclasses.replace(setting, study=study), Path(folder))
+        engine = make_engine(dataclasses.replace(setting, study=study), folder)
         try:
             # A trial that diverged was not trained on the folds that would have followed.
             folds = len(repeated.curves) if repeated else len(setting.problem.folds)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import optuna
 
+from tunekit.errors import StudyError
 from tunekit.records import Finalist, FinishedTrial, Remark, StudyInfo, StudyResult, TestScore
 from tunekit.search.asking import Asker
 from tunekit.search.basis import Basis
 from tunekit.search.coordinator import Coordinator, Limits
 from tunekit.search.database import opening, without_passwords
 from tunekit.search.engines import Engine
-from tunekit.search.final import Final, epochs_for_test, restored, stored
+from tunekit.search.final import FAILED, Final, epochs_for_test, restored, stored
 from tunekit.search.front import front_of
 from tunekit.search.interrupt import Interrupt, Interrupted
 from tunekit.search.launch import make_engine
@@ -29,6 +28,7 @@ from tunekit.search.record import Record
 from tunekit.search.remarks import remarks
 from tunekit.search.setting import Setting
 from tunekit.search.warm import learn
+from tunekit.search.workfolder import workfolder
 
 
 @dataclass
@@ -93,7 +93,7 @@ def run_search(setting: Setting, *, fresh: bool = False) -> Search:
         Interrupt() as interrupt,
         seconds.measured("total"),
         held(setting.study) as hold,
-        tempfile.TemporaryDirectory(prefix="tunekit-", ignore_cleanup_errors=True) as folder,
+        workfolder() as folder,
     ):
         with seconds.measured("stores"):
             record = Record(setting.study, fresh=fresh, hold=hold)
@@ -101,14 +101,20 @@ def run_search(setting: Setting, *, fresh: bool = False) -> Search:
                 record.open(setting.directions, setting.signature(), setting.registry.files)
                 record.remember(setting.owners())
             if record.is_new and setting.study.warm_start is not None:
-                learn(record, setting.study)
+                try:
+                    learn(record, setting.study)
+                except StudyError:
+                    record.discard()
+                    raise
         # Workers start while this process is busy with the observers' stores.
-        engine = make_engine(setting, Path(folder))
+        engine = make_engine(setting, folder)
         conduct = _Conduct(setting, record, engine, interrupt, seconds)
         try:
             with seconds.measured("stores"):
                 info = describe(setting, record)
-                record.set_about(kept(info))
+                record.set_about(
+                    kept(info) | {"split": setting.study.data.model_dump(exclude_none=True)}
+                )
                 setting.registry.notify("tunekit_study_started", study=info)
             result = conduct.result()
             _conclude(record, result)
@@ -186,6 +192,7 @@ class _Conduct:
         self.interrupt, self.seconds = interrupt, seconds
         self.trials: list[FinishedTrial] = []
         self.is_exhausted = False
+        self.failed_final: list[Remark] = []
 
     def result(self) -> StudyResult:
         """Search, then train the best few again; the parts that a signal leaves time for."""
@@ -222,6 +229,7 @@ class _Conduct:
 
     def _remarks(self, result: StudyResult) -> tuple[Remark, ...]:
         found = remarks(self.setting.study.space, result, Basis.of(self.setting))
+        found = (*self.failed_final, *found)
         opened = self.record.opened(self.setting.problem.digest)
         if result.test is not None and len(opened) > 1:
             found = (Remark("reopened", _reopened(opened)), *found)
@@ -258,6 +266,7 @@ class _Conduct:
         wanted = {"seeds": study.final_seeds, "of": [trial.number for trial in chosen]}
         known = self.record.final()
         if known is not None and known["wanted"] == wanted:
+            self.failed_final = [Remark(FAILED, words) for words in known.get("failed", ())]
             return restored(known)
         has_test = setting.problem.final is not None
         folds = len(setting.problem.folds)
@@ -271,6 +280,8 @@ class _Conduct:
             advanced=lambda done: setting.registry.notify(
                 "tunekit_final_advanced", done=done, runs=runs
             ),
+            runs=self.record.final_runs,
+            keep=self.record.set_final_runs,
         )
         try:
             finalists = final.rank(chosen, self.interrupt)
@@ -283,5 +294,7 @@ class _Conduct:
             return (), None
         finally:
             self.seconds.training += final.training_seconds
-        self.record.set_final({"wanted": wanted, **stored(finalists, test)})
+        self.failed_final = final.remarks
+        self.record.set_final({"wanted": wanted, **stored(finalists, test, final.remarks)})
+        self.record.set_final_runs({})
         return tuple(finalists), test

@@ -246,10 +246,9 @@ def rungs(
         trial: The trial; its number is its ask index, from which its bracket follows.
         memory: The study in memory.
     """
-    pruner = memory.pruner
     if study.pruner not in ("successive_halving", "hyperband"):
         return {}
-    bracket = 0
+    pruner, bracket = memory.pruner, 0
     if isinstance(pruner, optuna.pruners.HyperbandPruner):
         if not pruner._pruners:
             pruner._try_initialization(memory)
@@ -259,8 +258,10 @@ def rungs(
     asked_at = stops(study, epochs, longest)
     kept = trial.user_attrs["tunekit"]
     if trial.state == TrialState.COMPLETE and len(kept["scores"]) == 1:
-        # Nobody asks whether a trial that is over should go on.
-        asked_at = tuple(stop for stop in asked_at if stop < Span(*kept["spans"][-1]).epoch)
+        # Nobody asks whether a trial that is over should go on. Old records have no spans.
+        spans = [Span(*span).epoch for span in kept.get("spans", ())]
+        end = max(spans or trial.intermediate_values, default=0)
+        asked_at = tuple(stop for stop in asked_at if stop < end)
     noted: dict[str, float] = {}
     for stop in asked_at:
         # The last finite score: an epoch may have none.

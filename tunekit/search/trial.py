@@ -42,6 +42,7 @@ class RunningTrial:
     study: Study
     size: int | None = None
     started: float = field(default_factory=time.time)
+    heard: float = field(default_factory=time.monotonic)
     curves: list[Curve] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     measured: list[Mapping[str, float]] = field(default_factory=list)

@@ -242,5 +242,5 @@ def _notes(facts: Facts) -> tuple[str, ...]:
             "Smaller learning rates may help."
         )
     if facts.winner is not None and facts.winner.violation > 0:
-        said.append("No trial kept all constraints; the winner breaks them the least.")
+        said.append("The winner is the one that breaks the constraints the least.")
     return tuple(said)

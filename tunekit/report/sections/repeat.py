@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from tunekit.records import FinishedTrial
@@ -39,7 +40,8 @@ def repeat(facts: Facts) -> Repeat:
     info = facts.info
     file = Path(info.file).name if info.file else "STUDY.toml"
     winner = facts.winner
-    again = f"tunekit train {shlex.quote(file)} --trial {winner.number}" if winner else ""
+    where = "".join(f" --set {shlex.quote(change)}" for change in _whereabouts(info.command))
+    again = f"tunekit train {shlex.quote(file)} --trial {winner.number}{where}" if winner else ""
     known = _provenance(facts.trials)
     told = {"seed": "seed", "blas_threads": "BLAS threads", "data_digest": "digest of the data"}
     rows = [(told.get(name, name), values[0]) for name, values in known.items()]
@@ -58,6 +60,16 @@ def repeat(facts: Facts) -> Repeat:
         facts=tuple(rows),
         differ="; ".join(differ),
     )
+
+
+def _whereabouts(command: str) -> list[str]:
+    """Of a command's changes to the study file, those that say where its record is."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # no command that tunekit wrote
+        return []
+    changes = [word for option, word in pairwise(words) if option == "--set"]
+    return [change for change in changes if change.startswith(("study.name=", "study.storage="))]
 
 
 def _provenance(trials: Iterable[FinishedTrial]) -> dict[str, list[str]]:
