@@ -239,7 +239,8 @@ def scheduler_address(executor: str) -> str:
     if scheme in SCHEMES and host and is_port and "/" not in host:
         return f"{SCHEMES[scheme]}://{host}:{port}"
     right = "dask+tls" if "tls" in scheme else "dask"
-    near = f"{right}://{host.partition('/')[0]}:{port if is_port else DEFAULT_PORT}"
+    name = "127.0.0.1" if host.startswith(":") else host.partition("/")[0]
+    near = f"{right}://{name}:{port if is_port else DEFAULT_PORT}"
     hint = f" Did you mean {near!r}?" if host else ""
     raise StudyError(
         f"expected the address of a Dask scheduler, as in 'dask://HOST:PORT', got {executor!r}."

@@ -267,7 +267,7 @@ def validated(content: Mapping[str, Any], source: Source) -> Document:
             key=lambda problem: problem["type"] != "extra_forbidden",
         )
         message, key = _told(problems[0])
-        more = len(problems) - 1
+        more = len({_told(problem)[1] for problem in problems}) - 1
         if more:
             message += f" ({more} more problem{'s' if more > 1 else ''} in this study)"
         raise source.error(message, key) from None
@@ -276,6 +276,9 @@ def validated(content: Mapping[str, Any], source: Source) -> Document:
 def _told(problem: Any) -> tuple[str, str]:
     """One of pydantic's findings in this project's words: the message and the key."""
     place, found, limits = problem["loc"], problem["input"], problem.get("ctx", {})
+    if place[-1] in ("str", "list[str]"):  # pydantic names what it tried
+        place = place[:-1]
+        return f"expected a text or a list of texts, got {found!r}", ".".join(map(str, place))
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)[1:]
     expected = {
         "string_type": "a text",
