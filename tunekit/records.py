@@ -173,7 +173,7 @@ class FinishedTrial:
         number: Its number in the record.
         ask: The ask index, from which its seeds derive.
         state: ``"complete"``, ``"pruned"`` or ``"failed"``.
-        value: The objective, or None if it failed.
+        value: The objective; of a pruned trial its last report, or None.
         params: What the sampler chose, by qualified name.
         configuration: The full resolved configuration, fixed values included.
         curves: Per-epoch measurements, one for each fold that was trained.

@@ -84,3 +84,14 @@ def test_an_ordinary_trial_is_one_batch(trial: Trial) -> None:
     batches = content.batches(content.points(trial(0)), content.parameters(trial(0)))
 
     assert len(list(batches)) == 1
+
+
+def test_layers_are_shown_at_few_epochs_and_scores_at_all(trial: Trial) -> None:
+    epochs = tuple(range(201))
+    values = tuple(float(epoch) for epoch in epochs)
+    metrics = {"val_accuracy": values, "dead.layer1": values}
+    found = content.points(replace(trial(0), curves=(Curve(0, epochs, metrics),)))
+    assert sum(point.key == "val_accuracy" for point in found) == 201
+    layers = [point.step for point in found if point.key == "dead.layer1"]
+    assert len(layers) <= 41
+    assert (layers[0], layers[-1]) == (0, 200)

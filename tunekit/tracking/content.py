@@ -15,6 +15,9 @@ from tunekit.space import Scalar
 
 STUDY_TAG = "tunekit.study"
 TRIAL_TAG = "tunekit.trial"
+MOST_LAYER_POINTS = 40
+"""Of so many epochs at most is shown what happened in each layer."""
+
 STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
 
 
@@ -37,21 +40,26 @@ def points(trial: FinishedTrial) -> list[Point]:
 
     The first fold's curves have the metrics' own names (``val_accuracy``), those of the others
     an ending (``val_accuracy.fold2``); of these only losses and scores are there, since what the
-    layers did is much the same again and MLflow takes 0.1 ms a value. Epochs are spread evenly
-    over the trial's time, as the record does not keep theirs. Values that are not finite are left
-    out: a gap is what they are, while MLflow's page draws NaN as 0 and stores infinity as 1.8e308.
+    layers did is much the same again. That is there at `MOST_LAYER_POINTS` epochs at most: MLflow
+    takes 0.1 ms a value, and the record has them all. Epochs are spread evenly over the trial's
+    time, as the record does not keep theirs. Values that are not finite are left out: a gap is what
+    they are, while MLflow's page draws NaN as 0 and stores infinity as 1.8e308.
     """
     found: list[Point] = []
     measured = sum(len(curve.epochs) for curve in trial.curves)
     done = 0
     for curve in trial.curves:
         ending = f".fold{curve.fold + 1}" if curve.fold else ""
+        every = math.ceil(len(curve.epochs) / MOST_LAYER_POINTS)
         for i, epoch in enumerate(curve.epochs):
             done += 1
+            is_shown = i % every == 0 or i == len(curve.epochs) - 1
             passed = (trial.finished - trial.started) * done / measured
             time = milliseconds(trial.started + passed)
             for name, values in curve.metrics.items():
                 if curve.fold and not name.startswith(("train_", "val_")):
+                    continue
+                if ".layer" in name and not is_shown:
                     continue
                 found.append(Point(name + ending, float(values[i]), time, epoch))
     end = milliseconds(trial.finished)
