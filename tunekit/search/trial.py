@@ -19,7 +19,7 @@ MAX_DEATHS = 2
 """After so many dead workers at the same place a configuration is taken to be what kills them."""
 
 SLICE = 10.0
-"""Seconds after which a unit hands in its checkpoint, at the end of an epoch: what a death costs."""
+"""Seconds after which a unit hands in its checkpoint at an epoch's end; what a death costs."""
 
 Verdict = Literal["go on", "stop", "fold", "complete", "failed"]
 
