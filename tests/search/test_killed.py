@@ -40,7 +40,7 @@ source = "sklearn:digits"
 validation = 0.3
 
 [train]
-epochs = 12
+epochs = 30
 
 [search]
 optimizer = ["adam", "sgd"]
@@ -165,7 +165,7 @@ def test_a_search_killed_at_random_moments_loses_and_doubles_nothing(folder: Pat
     for _ in range(3):
         process = start(folder)
         wait_for_trials(process, 1)
-        time.sleep(chance.uniform(0, 0.6))
+        time.sleep(chance.uniform(0, 0.2))
         finish(process, signal.SIGKILL)
         now = {trial.number: trial.value for trial in recorded(folder)}
         assert {number: now[number] for number in kept} == kept
