@@ -76,11 +76,6 @@ class RunningTrial:
         """Epochs finished on the current fold."""
         return self._outcome.checkpoint.epoch if self._outcome else 0
 
-    @property
-    def score(self) -> float:
-        """The newest score on the current fold, or on the one before."""
-        return self._outcome.score if self._outcome else self.scores[-1]
-
     def next_unit(self) -> Unit:
         """The unit to perform next."""
         until = self.epochs
