@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import webbrowser
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -34,7 +35,9 @@ def command(
             file=opened.file,
         )
     sys.stderr.write("starting the MLflow server ...\n")
-    with serve(opened.tracking_uri, opened.artifact_root, port=port) as server:
+    server = serve(opened.tracking_uri, opened.artifact_root, port=port)
+    # Ctrl-C is how this is meant to end, from the moment that the server answers.
+    with suppress(KeyboardInterrupt), server:
         url = view_url(server.base, located)
         curves = f"{server.base.rstrip('/')}/{located.curves}"
         sys.stdout.write(f"trials of {opened.name}, best first:\n  {url}\n")

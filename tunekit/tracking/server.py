@@ -66,10 +66,9 @@ class Server:
         return self._process is not None
 
     def wait(self) -> None:
-        """Block until Ctrl-C, or until the server ends by itself."""
+        """Block until the server ends by itself, or Ctrl-C comes, which raises KeyboardInterrupt."""
         if self._process is not None:
-            with suppress(KeyboardInterrupt):
-                self._process.wait()
+            self._process.wait()
 
     def stop(self) -> None:
         """End the server and every process that it started."""
