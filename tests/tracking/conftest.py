@@ -122,6 +122,7 @@ def make_study(folder: Path, **changes: object) -> StudyInfo:
         tracking_uri=f"sqlite:///{folder / 'mlflow.db'}",
         artifact_root=str(folder / "mlartifacts"),
         experiment="digits",
+        command="tunekit search study.toml",
     )
     return replace(study, **changes)  # type: ignore[arg-type]
 

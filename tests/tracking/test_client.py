@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,37 @@ def test_log_levels_are_as_before_when_mlflow_is_done() -> None:
 
     with client.quiet():
         assert not logging.getLogger("alembic.runtime").isEnabledFor(logging.CRITICAL)
+
+    assert logging.getLogger("alembic").level == logging.INFO
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_why_a_server_cannot_be_reached_is_told_in_few_words(
+    answers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with socket.socket() as server, client.quiet():
+        server.bind(("127.0.0.1", 0))
+        if answers:
+            server.listen()
+        with pytest.raises(Exception, match="API request") as caught:
+            client.connect(f"http://127.0.0.1:{server.getsockname()[1]}").search_experiments()
+
+    assert client.told(caught.value) == ("no answer in time" if answers else "Connection refused")
+
+
+def test_threads_that_overlap_leave_log_levels_as_before() -> None:
+    with client.quiet():
+        pass
+    logging.getLogger("alembic").setLevel(logging.INFO)
+    first, second = client.quiet(), client.quiet()
+
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not logging.getLogger("alembic").isEnabledFor(logging.CRITICAL)
+    second.__exit__(None, None, None)
 
     assert logging.getLogger("alembic").level == logging.INFO
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,14 +15,6 @@ from tunekit.tracking.locate import locate
 
 Trials = Callable[..., tuple[FinishedTrial, ...]]
 Result = Callable[[tuple[FinishedTrial, ...]], StudyResult]
-
-
-@pytest.fixture
-def closed_port() -> int:
-    """A loopback port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def search(study: StudyInfo, trials: tuple[FinishedTrial, ...], result: StudyResult) -> None:
@@ -79,71 +70,6 @@ def test_two_searches_in_two_threads_do_not_meet(
 
     assert delivered(study) == 1
     assert delivered(other) == 2
-
-
-def test_a_server_that_is_gone_is_told_once_and_stops_nothing(
-    study: StudyInfo,
-    trials: Trials,
-    result: Result,
-    closed_port: int,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    gone = replace(study, tracking_uri=f"http://me:secret@127.0.0.1:{closed_port}")
-
-    search(gone, trials(5), result(trials(5)))
-
-    (said,) = caplog.messages
-    assert said.startswith(f"MLflow at http://127.0.0.1:{closed_port} failed: ")
-    assert "run again" in said
-    assert "secret" not in said
-    assert "\n" not in said
-    assert capfd.readouterr() == ("", "")
-
-
-def test_a_store_that_breaks_is_told_once_and_completed_by_the_next_search(
-    study: StudyInfo, folder: Path, trials: Trials, result: Result, caplog: pytest.LogCaptureFixture
-) -> None:
-    store, aside = folder / "mlflow.db", folder / "aside.db"
-    observer.tunekit_study_started(study)
-    observer.tunekit_trial_finished(trials()[0])
-    store.rename(aside)
-    store.mkdir()
-    for trial in trials(4)[1:]:
-        observer.tunekit_trial_finished(trial)
-    observer.tunekit_study_finished(result(trials(4)))
-    store.rmdir()
-    aside.rename(store)
-
-    (said,) = caplog.messages
-    assert "(sqlite3.OperationalError) attempt to write a readonly database" in said
-    assert delivered(study) == 1
-
-    search(replace(study, recorded=trials(4)), trials()[4:6], result(trials(6)))
-
-    assert len(caplog.messages) == 1
-    assert delivered(study) == 6
-
-
-def test_a_store_that_recovers_is_completed_at_the_end_of_the_search(
-    study: StudyInfo, folder: Path, trials: Trials, result: Result, caplog: pytest.LogCaptureFixture
-) -> None:
-    store, aside = folder / "mlflow.db", folder / "aside.db"
-    observer.tunekit_study_started(study)
-    store.rename(aside)
-    store.mkdir()
-    observer.tunekit_trial_finished(trials()[0])
-    store.rmdir()
-    aside.rename(store)
-    observer.tunekit_trial_finished(trials()[1])
-    assert delivered(study) == 0
-
-    observer.tunekit_study_finished(result(trials(3)))
-
-    assert len(caplog.messages) == 1
-    assert delivered(study) == 3
 
 
 def test_artifacts_that_cannot_be_kept_do_not_keep_the_trials_back(

@@ -143,6 +143,7 @@ def test_a_second_delivery_changes_nothing(
     def search() -> dict[str, list[Any]]:
         projection = Projection(study)
         projection.start()
+        projection.deliver(trials())
         projection.keep_study_file()
         projection.finish(result(trials()))
         return content(folder)
@@ -191,7 +192,7 @@ def test_missing_trials_are_delivered_when_the_search_goes_on(
 ) -> None:
     Projection(study).deliver(trials()[1::2])
 
-    Projection(replace(study, recorded=trials())).start()
+    Projection(replace(study, recorded=trials())).deliver(trials())
 
     parent, children = runs(study)
     assert len(children) == 20
@@ -232,7 +233,7 @@ def test_a_kill_in_the_middle_of_a_delivery_is_repaired(
     _, children = runs(half.study)
     assert children[1].info.status == "RUNNING"
 
-    Projection(replace(half.study, recorded=trials(2))).start()
+    Projection(half.study).deliver(trials(2))
 
     _, children = runs(half.study)
     assert [run.info.status for run in children] == ["FINISHED", "FINISHED"]
@@ -247,7 +248,7 @@ def test_a_run_that_was_created_twice_is_one_again(study: StudyInfo, trials: Tri
     client = MlflowClient(study.tracking_uri)
     client.create_run(run.info.experiment_id, start_time=run.info.start_time, tags=run.data.tags)
 
-    Projection(replace(study, recorded=trials(1))).start()
+    Projection(study).deliver(trials(1))
 
     assert len(runs(study)[1]) == 1
 
@@ -347,3 +348,19 @@ def test_looking_for_a_study_creates_no_store(tmp_path: Path) -> None:
 
     assert locate(f"sqlite:///{path}", "digits", "0f3a9c") is None
     assert not path.exists()
+
+
+def test_a_store_that_was_deleted_is_made_again_with_all_trials(
+    study: StudyInfo, folder: Path, trials: Trials, result: Result
+) -> None:
+    projection = Projection(study)
+    projection.start()
+    projection.deliver(trials(3))
+    (folder / "mlflow.db").unlink()
+
+    projection.deliver(trials(4))
+    projection.finish(result(trials(4)))
+
+    parent, children = runs(study)
+    assert len(children) == 4
+    assert parent.data.metrics["best_objective"] == result(trials(4)).best.value  # type: ignore[union-attr]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shlex
@@ -33,6 +34,21 @@ def search_command(source: Source, content: Mapping[str, Any], plugins: tuple[st
             words += ["--set", f"{key}={_toml(value)}"]
     for plugin in plugins:
         words += ["--plugin", plugin]
+    return shlex.join(words)
+
+
+def other_command(search: str, name: str) -> str:
+    """Another command on the results of a search.
+
+    Args:
+        search: What `search_command` gave.
+        name: The command's name, such as ``"sync"``.
+    """
+    program, _, file, *options = shlex.split(search)
+    words = [program, name, file]
+    for option, value in itertools.pairwise(options):
+        if option == "--set" and value.startswith(("study.name=", "study.storage=", "mlflow.")):
+            words += [option, value]
     return shlex.join(words)
 
 

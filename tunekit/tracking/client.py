@@ -7,9 +7,10 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -30,24 +31,42 @@ SETTINGS = {
 }
 
 _TALKATIVE = ("mlflow", "alembic", "sqlalchemy", "urllib3")
+_UNHEARD = rf"({'|'.join(_TALKATIVE)})\b"
+_levels = list[tuple[logging.Logger, int]]()
+_quiet = 0
+_changing = threading.Lock()
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """MLflow, loaded, and nothing that it and its libraries log or warn about meets the user."""
+    """MLflow, loaded, and nothing that it and its libraries log or warn about meets the user.
+
+    Several threads may be inside at the same time.
+    """
+    global _quiet
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    with ExitStack() as undo:
-        undo.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
-        # Before the levels are changed: the import sets its own.
-        import mlflow  # noqa: F401
+    # For good: `warnings.catch_warnings` is for one thread at a time.
+    if not any(getattr(entry[3], "pattern", None) == _UNHEARD for entry in warnings.filters):
+        warnings.filterwarnings("ignore", module=_UNHEARD)
+    # Before the levels are changed: the import sets its own.
+    import mlflow  # noqa: F401
 
-        for name in _TALKATIVE:
-            logger = logging.getLogger(name)
-            undo.callback(logger.setLevel, logger.level)
-            logger.setLevel(logging.CRITICAL + 1)
+    with _changing:
+        _quiet += 1
+        if _quiet == 1:
+            loggers = [logging.getLogger(name) for name in _TALKATIVE]
+            _levels[:] = [(logger, logger.level) for logger in loggers]
+            for logger in loggers:
+                logger.setLevel(logging.CRITICAL + 1)
+    try:
         yield
+    finally:
+        with _changing:
+            _quiet -= 1
+            if _quiet == 0:
+                for logger, level in _levels:
+                    logger.setLevel(level)
 
 
 def connect(tracking_uri: str) -> MlflowClient:
@@ -58,6 +77,13 @@ def connect(tracking_uri: str) -> MlflowClient:
     if tracking_uri.startswith("sqlite:") and path is not None and not path.exists():
         _create(path)
     return MlflowClient(tracking_uri)
+
+
+def disconnect(client: MlflowClient) -> None:
+    """Close the connections to a store that is a file; MLflow keeps them for the next client."""
+    engine = getattr(client._tracking_client.store, "engine", None)
+    if engine is not None:
+        engine.dispose()
 
 
 def _create(path: Path) -> None:
@@ -107,6 +133,16 @@ def local_path(tracking_uri: str) -> Path | None:
     return None if "://" in tracking_uri else Path(tracking_uri)
 
 
+def store_file(tracking_uri: str) -> tuple[int, int] | None:
+    """Which file a local store is in at the moment; None for a server, or if there is none."""
+    path = local_path(tracking_uri)
+    try:
+        at = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return None if at is None else (at.st_dev, at.st_ino)
+
+
 def redacted(text: str) -> str:
     """`text` with the user names, passwords and options of the addresses in it left out."""
     text = re.sub(r"://\S*@", "://", text)
@@ -115,6 +151,12 @@ def redacted(text: str) -> str:
 
 def told(error: Exception) -> str:
     """An exception in one line that is safe to show."""
+    cause: BaseException = error
+    while deeper := cause.__cause__ or cause.__context__:
+        cause = deeper
+    if isinstance(cause, OSError) and not isinstance(error, OSError):
+        # What MLflow says of it is a long chain of whoever passed it on.
+        return "no answer in time" if isinstance(cause, TimeoutError) else str(cause.strerror)
     lines = str(error).strip().splitlines() or [type(error).__name__]
     # SQLAlchemy may say first what it was doing; "(sqlite3.OperationalError) ..." is the cause.
     causes = [line for line in lines if re.match(r"\([\w.]+(Error|Exception)\) ", line)]

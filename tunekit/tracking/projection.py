@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING
 from tunekit.errors import WorkError
 from tunekit.records import FinishedTrial, StudyInfo, StudyResult
 from tunekit.tracking import content
-from tunekit.tracking.client import connect, find_runs, quiet, redacted, told
+from tunekit.tracking.client import (
+    connect,
+    disconnect,
+    find_runs,
+    quiet,
+    redacted,
+    store_file,
+    told,
+)
 from tunekit.tracking.content import STUDY_TAG, Point, milliseconds
 from tunekit.tracking.description import description
 from tunekit.tracking.view import Located, shared_views
@@ -48,20 +56,26 @@ class Projection:
         self._runs: dict[int, str] = {}
         self._delivered: set[int] = set()
         self._leaders: list[tuple[int, float]] = []
+        self._store: tuple[int, int] | None = None
         self._remember(study.recorded)
 
+    @property
+    def arrived(self) -> int:
+        """How many trials MLflow is known to hold."""
+        return len(self._delivered)
+
     def start(self) -> None:
-        """Open the study's run, mark the search as running, deliver what the record holds."""
+        """Open the study's run and mark the search as running."""
         with quiet():
             self._close_earlier()
             parent = self._open()
             self._client.update_run(parent.info.run_id, status="RUNNING")
             self._describe(None)
-            self.deliver(self.study.recorded)
 
     def deliver(self, trials: Iterable[FinishedTrial]) -> int:
         """Bring those of `trials` to MLflow that are not there yet, and return how many."""
         with quiet():
+            self._see_that_the_store_is_there()
             try:
                 parent = self._open()
                 missing = [trial for trial in trials if trial.number not in self._delivered]
@@ -89,7 +103,19 @@ class Projection:
 
     @cached_property
     def _client(self) -> MlflowClient:
-        return connect(self.study.tracking_uri)
+        client = connect(self.study.tracking_uri)
+        self._store = store_file(self.study.tracking_uri)
+        return client
+
+    def _see_that_the_store_is_there(self) -> None:
+        """Turn to the new store where somebody deleted or replaced its file.
+
+        A database that is open goes on in the deleted file, from where nobody ever reads.
+        """
+        if "_client" in self.__dict__ and store_file(self.study.tracking_uri) != self._store:
+            disconnect(self._client)
+            del self._client
+            self._parent = None
 
     def _open(self) -> Run:
         if self._parent is None:
@@ -132,19 +158,20 @@ class Projection:
 
     def _look_up_trials(self, parent: Run) -> None:
         """Learn which trials MLflow holds, and which of them a kill left half delivered."""
-        self._runs, self._delivered = {}, set()
+        runs, delivered = dict[int, str](), set[int]()
         below = f"tags.`{PARENT_TAG}` = '{parent.info.run_id}'"
         for run in find_runs(self._client, parent.info.experiment_id, below):
             number = run.data.tags.get(content.TRIAL_TAG)
             if number is None:
                 continue
-            if int(number) in self._runs:
+            if int(number) in runs:
                 # MLflow's client repeats requests, so one lost answer makes two runs.
                 self._client.delete_run(run.info.run_id)
                 continue
-            self._runs[int(number)] = run.info.run_id
+            runs[int(number)] = run.info.run_id
             if run.info.status != "RUNNING":
-                self._delivered.add(int(number))
+                delivered.add(int(number))
+        self._runs, self._delivered = runs, delivered
 
     def _deliver(self, trial: FinishedTrial, parent: Run) -> None:
         run_id = self._runs.get(trial.number)
@@ -246,6 +273,7 @@ def synchronize(study: StudyInfo, result: StudyResult) -> int:
     """
     projection = Projection(study)
     try:
+        projection.start()
         missing = projection.deliver(study.recorded)
         projection.finish(result)
         projection.keep_study_file()
