@@ -96,7 +96,8 @@ class Problem:
         task: ``"classification"``, ``"multilabel"`` or ``"regression"``.
         folds: The validation folds; ``repeats`` times ``folds`` of them, in order.
         final: Trains on all rows that are not set aside; its "validation" rows are the test
-            split, which nobody may look at before the search is over. None without a test split.
+            split, which nobody may look at before the search is over. There are none without a
+            test split.
         outputs: Number of classes, of labels, or of value columns.
         classes: The class labels in the order of their indices, or the names of the labels, as
             texts; empty for regression.
@@ -104,17 +105,31 @@ class Problem:
         name: The data set's name.
         rows: Rows of the whole table.
         digest: First 16 hexadecimal digits of a SHA-256 over the table's content and the split.
+        targets: Names of the columns to predict; ``y``, or ``y0``, ``y1``, ..., where they have
+            none.
+        labels: The classes as they were in the data, numbers as numbers, in the order of their
+            indices; empty unless the task is classification.
+        preprocessing: What turned columns into the inputs of `final`, in plain values; see
+            `tunekit.data.preprocessing`.
     """
 
     task: Task
     folds: tuple[Fold, ...]
-    final: Fold | None
+    final: Fold
     outputs: int
     classes: tuple[str, ...]
     features: tuple[str, ...]
     name: str
     rows: int
     digest: str
+    targets: tuple[str, ...] = ()
+    labels: tuple[Scalar, ...] = ()
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_test(self) -> bool:
+        """Whether a test split was set aside."""
+        return len(self.final.x_validation) > 0
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pytest
 
 from tunekit.data.options import DataOptions
 from tunekit.data.prepare import prepare
+from tunekit.data.preprocessing import Preprocessing
 from tunekit.data.sources import load_table
 from tunekit.data.splits import split_rows
 from tunekit.data.targets import read_target
@@ -61,7 +62,6 @@ def test_penguins_become_a_problem() -> None:
     assert problem.classes == ("Adelie", "Chinstrap", "Gentoo")
     assert (problem.name, problem.rows, problem.outputs) == ("penguins", 344, 3)
     assert len(problem.folds) == 4
-    assert problem.final is not None
     assert (len(problem.final.x), len(problem.final.x_validation)) == (275, 69)
     assert problem.final.x.shape[1] == len(problem.features)
 
@@ -81,7 +81,6 @@ def test_penguins_missing_values_and_categories_become_columns() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_arrays_are_what_a_fold_promises(dtype: str) -> None:
     problem = prepared(toy(weight=np.arange(60)), dtype=dtype, folds=3)
-    assert problem.final is not None
     for fold in (*problem.folds, problem.final):
         for x, target, weight in (
             (fold.x, fold.target, fold.weight),
@@ -140,17 +139,24 @@ def test_what_is_in_test_rows_changes_nothing_but_the_test_split() -> None:
     for first, second in zip(before.folds, after.folds, strict=True):
         for field in fields(Fold):
             np.testing.assert_array_equal(getattr(first, field.name), getattr(second, field.name))
-    assert before.final is not None
-    assert after.final is not None
     assert training_part(before.final) == training_part(after.final)
     assert before.features == after.features
     assert not np.array_equal(before.final.x_validation, after.final.x_validation)
 
 
-def test_without_a_test_split_there_is_no_final_training() -> None:
+def test_without_a_test_split_the_final_training_has_all_rows() -> None:
     problem = prepared(toy(), test=0.0)
-    assert problem.final is None
+    assert not problem.has_test
+    assert problem.final.x.shape == (60, 5)
+    assert problem.final.x_validation.shape == (0, 5)
     assert len(problem.features) == 5
+
+
+def test_columns_become_the_final_inputs_by_the_preprocessing_that_is_kept() -> None:
+    problem = prepared(toy(), test=0.0)
+    fitted = Preprocessing.from_dict(problem.preprocessing)
+    assert fitted.transform(toy().columns).tobytes() == problem.final.x.tobytes()
+    assert fitted.features == problem.features
 
 
 def test_rows_without_a_target_are_left_out_whole() -> None:
@@ -277,7 +283,6 @@ def test_tables_that_cannot_be_learned_from_are_errors(
 
 def plain(problem: Problem) -> list[Any]:
     """The arrays of all parts."""
-    assert problem.final is not None
     parts = (*problem.folds, problem.final)
     return [getattr(part, field.name) for part in parts for field in fields(Fold)]
 
@@ -286,7 +291,6 @@ def test_labels_become_a_matrix_with_their_names() -> None:
     labels = np.random.default_rng(1).integers(0, 2, (60, 3))
     problem = prepare(toy(target=labels), DataOptions("toy.csv", ["x", "y", "z"], folds=3), seed=0)
     assert (problem.task, problem.classes, problem.outputs) == ("multilabel", ("x", "y", "z"), 3)
-    assert problem.final is not None
     for fold in (*problem.folds, problem.final):
         assert fold.target.dtype == np.int64
         assert fold.target.shape == (len(fold.x), 3)

@@ -127,7 +127,34 @@ def test_new_rows_that_do_not_fit_are_an_error() -> None:
         "column 'width', row 2: holds 'wide'; expected numbers, as in the training rows"
     )
     assert "column 'width', row 2: holds inf" in error(fitted, width=[1.0, np.inf], kind=["x", "y"])
-    assert "has 1 rows" in error(fitted, width=[1.0, 2.0], kind=["x"])
+    assert error(fitted, width=[1.0, 2.0], kind=["x"]) == (
+        "column 'kind': has 1 rows, but column 'width' has 2; expected as many"
+    )
+
+
+def test_the_text_among_numbers_is_told_by_its_row() -> None:
+    fitted = fit(a=[1.0, 3.0])
+    mixed = {"a": [1.0, None, "2.5"]}
+    with pytest.raises(DataError, match=r"column 'a', row 3: holds '2\.5'; expected numbers"):
+        fitted.transform(mixed)
+
+
+def test_the_row_that_is_too_far_is_told() -> None:
+    with pytest.raises(DataError, match=r"column 'a', row 2: 1e\+300 is too far"):
+        fit(a=[1.0, 3.0]).transform({"a": np.array([1.0, 1e300])})
+
+
+def test_booleans_are_the_categories_that_they_were_among_texts() -> None:
+    fitted = fit(member=["True", "False", "unknown"])
+    expected = [[0, 1, 0], [1, 0, 0]]
+    assert transform(fitted, member=[True, False]) == expected
+    assert transform(fitted, member=np.array([True, False], dtype=object)) == expected
+    assert transform(fitted, member=np.array([np.True_, np.False_], dtype=object)) == expected
+
+
+def test_no_rows_make_a_matrix_without_rows() -> None:
+    fitted = fit(a=[1.0, 3.0], b=["x", "y"])
+    assert fitted.transform({"a": np.array([]), "b": texts()}).shape == (0, 3)
 
 
 def test_numbers_too_large_to_standardize_are_an_error() -> None:

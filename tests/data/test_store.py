@@ -26,7 +26,7 @@ def problem(*, test: float = 0.2, folds: int = 2, weighted: bool = True) -> Prob
 
 
 def all_folds(problem: Problem) -> list[Fold]:
-    return [*problem.folds, *([problem.final] if problem.final else [])]
+    return [*problem.folds, problem.final]
 
 
 @pytest.mark.parametrize("test", [0.0, 0.2])
@@ -38,7 +38,7 @@ def test_what_is_saved_is_opened_the_same(tmp_path: Path, test: float, weighted:
     for field in fields(Problem):
         if field.name not in ("folds", "final"):
             assert getattr(opened, field.name) == getattr(saved, field.name)
-    assert (opened.final is None) == (test == 0)
+    assert opened.has_test == (test > 0)
     for before, after in zip(all_folds(saved), all_folds(opened), strict=True):
         for field in fields(Fold):
             first, second = getattr(before, field.name), getattr(after, field.name)
@@ -69,7 +69,7 @@ def test_nothing_of_an_earlier_problem_is_left_over(tmp_path: Path) -> None:
     save(problem(), tmp_path)
     save(problem(test=0.0, weighted=False), tmp_path)
     opened = open_saved(tmp_path)
-    assert opened.final is None
+    assert not opened.has_test
     assert opened.folds[0].weight is None
 
 

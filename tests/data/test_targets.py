@@ -238,3 +238,31 @@ def test_whole_numbers_are_what_the_metric_is_for(meant: str | None, task: str) 
 
 def test_what_the_metric_is_for_does_not_make_values_of_texts() -> None:
     assert read_target(np.array(["a", "b"] * 9), None, meant="regression").task == "classification"
+
+
+@pytest.mark.parametrize(
+    ("values", "labels", "classes"),
+    [
+        (["b", "a", "b"], ("a", "b"), ("a", "b")),
+        ([10, 2] * 5, (2, 10), ("2", "10")),
+        ([0.5, 2.0] * 5, (0.5, 2), ("0.5", "2")),
+        ([True, False, True], (False, True), ("False", "True")),
+        (["True", "False"], ("False", "True"), ("False", "True")),
+        (texts(1, "x"), ("1", "x"), ("1", "x")),
+    ],
+)
+def test_classes_are_kept_as_they_were(values: Any, labels: Any, classes: Any) -> None:
+    target = read(values, "classification")
+    assert (target.labels, target.classes) == (labels, classes)
+    assert list(map(type, target.labels)) == list(map(type, labels))
+
+
+def test_only_classes_have_labels() -> None:
+    assert read([0.5, 1.5]).labels == ()
+    assert read([[0, 1], [1, 0]]).labels == ()
+
+
+def test_columns_without_names_are_called_y() -> None:
+    assert read_target(np.array([1.5, 2.0]), None).names == ("y",)
+    assert read_target(np.array([[1.5, 2.0], [2.0, 1.0]]), None).names == ("y0", "y1")
+    assert read_target(np.array(["a", "b"]), None, ("species",)).names == ("species",)

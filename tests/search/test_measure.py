@@ -153,11 +153,18 @@ def test_measuring_changes_neither_the_score_nor_the_training(make: Make) -> Non
         assert plain.checkpoint.weights.tobytes() == measured.checkpoint.weights.tobytes()
 
 
+def test_without_a_test_split_the_final_unit_has_no_score(make: Make) -> None:
+    setting = make("", "data.test=0")
+    outcome = perform(bench(setting, "f1"), Unit(configured(setting), FINAL, (0, 0), 4))
+    assert np.isnan(outcome.score)
+    assert outcome.measured == {}
+    assert outcome.checkpoint.status == "finished"
+
+
 def test_the_final_units_metrics_are_those_on_the_test_rows(make: Make) -> None:
     setting = make()
     outcome = perform(bench(setting, "f1"), Unit(configured(setting), FINAL, (0, 0), 4))
     final = setting.problem.final
-    assert final is not None
     recipe = Recipe.of(configured(setting), setting.registry, "accuracy")
     network = trained(Run(recipe, final, setting.problem.outputs, outcome.checkpoint))
     predicted = network.infer(final.x_validation).argmax(axis=1)

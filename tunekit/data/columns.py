@@ -22,12 +22,15 @@ TOO_LARGE = (
 )
 
 
-def read_columns(columns: Mapping[str, Array], rows: int) -> dict[str, Array]:
+def read_columns(
+    columns: Mapping[str, Array], rows: int, of: str = "the target"
+) -> dict[str, Array]:
     """All columns in their plain forms; see `read_column`.
 
     Args:
         columns: One-dimensional arrays by name.
         rows: How long each must be.
+        of: What else has so many rows.
 
     Raises:
         DataError: A column cannot be used, has another length, or shares its name with another.
@@ -40,7 +43,7 @@ def read_columns(columns: Mapping[str, Array], rows: int) -> dict[str, Array]:
         read[str(name)] = read_column(values, key)
         if len(read[str(name)]) != rows:
             raise DataError(
-                f"has {len(read[str(name)])} rows, but the target has {rows}; expected as many",
+                f"has {len(read[str(name)])} rows, but {of} has {rows}; expected as many",
                 key=key,
             )
     return read

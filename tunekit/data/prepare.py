@@ -55,7 +55,7 @@ def prepare(table: Table, options: DataOptions, *, seed: int, dtype: str = "floa
             parts.fold(Preprocessing.fit(_take(columns, train)), train, held)
             for train, held in split.folds
         )
-        final = parts.fold(everything, split.rest, split.test) if len(split.test) else None
+        final = parts.fold(everything, split.rest, split.test)
     return Problem(
         task=target.task,
         folds=folds,
@@ -66,6 +66,9 @@ def prepare(table: Table, options: DataOptions, *, seed: int, dtype: str = "floa
         name=table.name,
         rows=len(target.values),
         digest=_digest(columns, target, weight, split),
+        targets=target.names,
+        labels=target.labels,
+        preprocessing=everything.to_dict(),
     )
 
 

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tunekit.data.columns import TOO_LARGE, is_missing, read_columns, text_of
+from tunekit.data.columns import TOO_LARGE, as_array, is_missing, read_columns, text_of
 from tunekit.errors import DataError, suggestion
 
 Array = npt.NDArray[Any]
 
 MOST_CATEGORIES = 50
 """A text column takes at most so many columns of the matrix, besides that of missing values."""
+
+FLAGS = (bool, np.bool_)
 
 ROUNDING = 1e-14
 """Spread relative to the largest magnitude below which a column counts as constant."""
@@ -56,6 +58,11 @@ class Numeric:
         if scale <= ROUNDING * np.abs(filled).max():
             scale = 0.0
         return cls(name, median, mean, scale, bool(missing.any()))
+
+    @property
+    def key(self) -> str:
+        """What errors call it."""
+        return f"column {self.name!r}"
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -108,6 +115,11 @@ class Categorical:
         return cls(name, tuple(sorted(kept)), missing, True)
 
     @property
+    def key(self) -> str:
+        """What errors call it."""
+        return f"column {self.name!r}"
+
+    @property
     def features(self) -> tuple[str, ...]:
         """Names of its columns in the matrix; none if there is a single one, which is constant."""
         names = [f"{self.name}={category}" for category in self.categories]
@@ -119,7 +131,7 @@ class Categorical:
         column: dict[str | None, int] = {c: i for i, c in enumerate(self.categories)}
         unknown = len(column) if self.pooled else -1
         column[None] = out.shape[1] - 1 if self.missing else -1
-        codes = np.array([column.get(value, unknown) for value in values.tolist()])
+        codes = np.array([column.get(value, unknown) for value in values.tolist()], dtype=int)
         rows = np.flatnonzero(codes >= 0)
         out[:] = 0
         out[rows, codes[rows]] = 1
@@ -163,12 +175,12 @@ class Preprocessing:
         """Names of the matrix's columns."""
         return tuple(feature for column in self.columns for feature in column.features)
 
-    def transform(self, columns: Mapping[str, Array], dtype: str = "float32") -> Array:
+    def transform(self, columns: Mapping[str, Any], dtype: str = "float32") -> Array:
         """The matrix of any rows, as they come.
 
         Args:
-            columns: Arrays of shape ``(rows,)`` by name, as in `records.Table`; more than are
-                needed is fine.
+            columns: Arrays or lists of shape ``(rows,)`` by name, as in `records.Table`, or a data
+                frame; more than are needed is fine.
             dtype: ``"float32"`` or ``"float64"``.
 
         Returns:
@@ -181,18 +193,16 @@ class Preprocessing:
             if column.name not in columns:
                 raise DataError(
                     f"this column is not there. {suggestion(column.name, map(str, columns))}",
-                    key=f"column {column.name!r}",
+                    key=column.key,
                 )
-        needed = {column.name: np.asarray(columns[column.name]) for column in self.columns}
-        rows = len(needed[self.columns[0].name])
+        needed = {
+            column.name: _as_trained(column, _arrived(columns[column.name], column.key))
+            for column in self.columns
+        }
+        first = self.columns[0]
+        read = read_columns(needed, len(needed[first.name]), first.key)
         return self.encode(
-            {
-                column.name: _of_kind(column, values)
-                for column, values in zip(
-                    self.columns, read_columns(needed, rows).values(), strict=True
-                )
-            },
-            dtype,
+            {column.name: _of_kind(column, read[column.name]) for column in self.columns}, dtype
         )
 
     def encode(self, columns: Mapping[str, Array], dtype: str = "float32") -> Array:
@@ -209,19 +219,24 @@ class Preprocessing:
                 raise DataError(
                     f"{columns[column.name][row]:g} is too far from the training rows to be "
                     f"standardized in {dtype}; use a larger unit or the logarithm",
-                    key=f"column {column.name!r}",
+                    key=f"{column.key}, row {row + 1}",
                 )
             start = stop
         return matrix
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold."""
-        return {"columns": [{"kind": type(c).__name__.lower(), **asdict(c)} for c in self.columns]}
+        return {"columns": [_plain(column) for column in self.columns]}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Preprocessing:
         """What `to_dict` gave."""
         return cls(tuple(_column_from(column) for column in plain["columns"]))
+
+
+def _plain(column: Numeric | Categorical) -> dict[str, Any]:
+    values = {"kind": type(column).__name__.lower(), **asdict(column)}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
 
 def _column_from(plain: Mapping[str, Any]) -> Numeric | Categorical:
@@ -231,17 +246,37 @@ def _column_from(plain: Mapping[str, Any]) -> Numeric | Categorical:
     return Categorical(**{**values, "categories": tuple(values["categories"])})
 
 
+def _arrived(values: Any, key: str) -> Array:
+    """New values as an array."""
+    if isinstance(values, (list, tuple)):
+        # One text among numbers must not make texts of them all.
+        return np.fromiter(values, object, len(values))
+    return as_array(values, key)
+
+
+def _as_trained(column: Numeric | Categorical, values: Array) -> Array:
+    """New values as they come, once it is seen that they are such as the training rows had."""
+    if values.dtype.kind not in "bOUT" or values.ndim != 1:
+        return values
+    plain = values.tolist()
+    if isinstance(column, Categorical):
+        # Among texts booleans were "True" and "False", not the numbers 1 and 0.
+        named = [str(value) if isinstance(value, FLAGS) else value for value in plain]
+        return np.array([*named, None], dtype=object)[:-1]
+    for row, value in enumerate(plain):
+        if isinstance(value, str):
+            raise DataError(
+                f"holds {value!r}; expected numbers, as in the training rows",
+                key=f"{column.key}, row {row + 1}",
+            )
+    return values
+
+
 def _of_kind(column: Numeric | Categorical, values: Array) -> Array:
-    """New values in the form that the training rows had."""
-    missing = is_missing(values)
+    """New values in their plain form, in that of the training rows."""
     if isinstance(column, Categorical) and values.dtype != object:
         # Categories such as 1 and 2, or nothing but missing values.
+        missing = is_missing(values)
         texts = [None if gone else text_of(v) for v, gone in zip(values, missing, strict=True)]
         return np.array([*texts, None], dtype=object)[:-1]
-    if isinstance(column, Numeric) and values.dtype == object:
-        row = int((~missing).argmax())
-        raise DataError(
-            f"holds {values[row]!r}; expected numbers, as in the training rows",
-            key=f"column {column.name!r}, row {row + 1}",
-        )
     return values

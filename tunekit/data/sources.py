@@ -155,22 +155,37 @@ def _from_plugin(name: str, registry: Registry) -> Table:
     return table
 
 
+def read_rows(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The columns of a CSV or Parquet file, as a study reads them; none of them is a target.
+
+    Raises:
+        DataError: There is no such file, or it cannot be read, or it has no rows.
+    """
+    source = str(path)
+    frame = _named(_read_file(path, source, None), source)
+    if frame.empty:
+        raise DataError("the file has a header but no rows", file=source)
+    return {column: _array(frame[column]) for column in frame.columns}
+
+
 def _from_file(path: Path, options: DataOptions) -> Table:
-    source = options.source
+    frame = _read_file(path, options.source, "data.source")
+    return _from_frame(frame, options, path.stem)
+
+
+def _read_file(path: Path, source: str, key: str | None) -> pd.DataFrame:
+    """The table in a file; `key` is what names it in a study file."""
     if not path.exists():
-        raise DataError(_no_such_file(path), key="data.source")
+        raise DataError(_no_such_file(path), key=key)
     if path.suffix.lower() not in FORMATS or path.is_dir():
         what = "a folder" if path.is_dir() else f"a {path.suffix or 'nameless'} file"
-        raise DataError(
-            f"{source!r} is {what}; expected a .csv or .parquet file", key="data.source"
-        )
+        raise DataError(f"{source!r} is {what}; expected a .csv or .parquet file", key=key)
     read = _read_csv if path.suffix.lower() == ".csv" else _read_parquet
     try:
-        frame = read(path, source)
+        return read(path, source)
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(f"cannot read this file: {reason}", file=source) from error
-    return _from_frame(frame, options, path.stem)
 
 
 def _no_such_file(path: Path) -> str:
@@ -241,10 +256,16 @@ def _check_names(names: list[str], source: str) -> None:
             )
 
 
-def _from_frame(frame: pd.DataFrame, options: DataOptions, name: str) -> Table:
+def _named(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """A frame whose columns have texts for names, all different."""
     frame = frame.set_axis([str(column) for column in frame.columns], axis="columns")
+    _check_names(list(frame.columns), source)
+    return frame
+
+
+def _from_frame(frame: pd.DataFrame, options: DataOptions, name: str) -> Table:
+    frame = _named(frame, options.source)
     columns = list(frame.columns)
-    _check_names(columns, options.source)
     if options.target is None:
         raise DataError(
             f"expected the name of the column to predict. {_hint('', columns)}", key="data.target"

@@ -28,24 +28,23 @@ def save(problem: Problem, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for index, fold in enumerate(problem.folds):
         _save_fold(fold, folder, f"fold-{index}")
-    if problem.final is not None:
-        _save_fold(problem.final, folder, "final")
+    _save_fold(problem.final, folder, "final")
     plain = {
         field.name: getattr(problem, field.name)
         for field in fields(Problem)
         if field.name not in ("folds", "final")
     }
-    counts = {"folds": len(problem.folds), "final": problem.final is not None}
-    (folder / "problem.json").write_text(json.dumps({**plain, **counts}), encoding="utf-8")
+    plain["folds"] = len(problem.folds)
+    (folder / "problem.json").write_text(json.dumps(plain), encoding="utf-8")
 
 
 def open_saved(folder: Path) -> Problem:
     """The problem that `save` wrote, its arrays mapped into memory and read-only."""
     plain: dict[str, Any] = json.loads((folder / "problem.json").read_text(encoding="utf-8"))
-    plain["classes"] = tuple(plain["classes"])
-    plain["features"] = tuple(plain["features"])
+    for name in ("classes", "features", "targets", "labels"):
+        plain[name] = tuple(plain[name])
     plain["folds"] = tuple(_open_fold(folder, f"fold-{i}") for i in range(plain["folds"]))
-    plain["final"] = _open_fold(folder, "final") if plain["final"] else None
+    plain["final"] = _open_fold(folder, "final")
     return Problem(**plain)
 
 

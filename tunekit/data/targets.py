@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tunekit.components import Task
 from tunekit.data.columns import TOO_LARGE, as_array, is_missing, is_number, read_column, text_of
 from tunekit.errors import DataError, suggestion
+from tunekit.space import Scalar
 
 Array = npt.NDArray[Any]
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -37,12 +38,17 @@ class Target:
             or values ``(rows, outputs)`` (float64).
         classes: The class labels in the order of their indices, as texts, or the names of the
             labels; empty for regression.
+        names: Names of the columns; ``y``, or ``y0``, ``y1``, ..., where they have none.
+        labels: The classes as they were, numbers as numbers; empty unless the task is
+            classification.
     """
 
     task: Task
     rows: npt.NDArray[np.intp]
     values: Array
     classes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    labels: tuple[Scalar, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -91,32 +97,38 @@ def read_target(
         keys = [f"column {name!r}" for name in names]
         keys = keys or [f"target, column {j + 1}" for j in range(count)]
         columns = [read_column(values[:, j], keys[j]) for j in range(count)]
+        named = tuple(names) or tuple(f"y{j}" for j in range(count))
+        are_flags = False
     else:
         keys = [whole]
-        flags = task != "multilabel"
-        columns = [
-            _without_numbers_for_flags(values, whole) if flags else read_column(values, whole)
-        ]
+        columns = [read_column(values, whole)]
+        named = tuple(names) or ("y",)
+        are_flags = task != "multilabel" and _are_flags(values, columns[0])
+        if are_flags:
+            columns = [_texts_of_flags(columns[0])]
     rows = _rows(columns, use, whole)
     columns = [column[rows] for column in columns]
     match task or _likely_task(columns, meant):
         case "classification":
-            return _classes(columns, rows, whole)
+            target = _classes(columns, rows, whole, are_flags=are_flags)
         case "multilabel":
-            return _labels(columns, rows, keys, names)
+            target = _labels(columns, rows, keys, named)
         case _:
-            return _values(columns, rows, keys)
+            target = _values(columns, rows, keys)
+    return replace(target, names=named)
 
 
-def _without_numbers_for_flags(values: Array, key: str) -> Array:
-    """A column in a plain form, where booleans are the texts that their classes will be called."""
-    column = read_column(values, key)
+def _are_flags(values: Array, column: Array) -> bool:
+    """Whether all that a column holds are booleans."""
     flags = [v for v in np.asarray(values).tolist() if isinstance(v, (bool, np.bool_))]
-    if flags and len(flags) == np.count_nonzero(~is_missing(column)):
-        texts = np.array(["False", "True", None], dtype=object)
-        codes = np.where(is_missing(column), 2, column).astype(int)
-        column = texts[codes]
-    return column
+    return bool(flags) and len(flags) == np.count_nonzero(~is_missing(column))
+
+
+def _texts_of_flags(column: Array) -> Array:
+    """The texts that the classes of booleans will be called, for 0 and 1."""
+    texts = np.array(["False", "True", None], dtype=object)
+    named: Array = texts[np.where(is_missing(column), 2, column).astype(int)]
+    return named
 
 
 def _rows(columns: list[Array], use: Array | None, key: str) -> npt.NDArray[np.intp]:
@@ -158,7 +170,7 @@ def _holds_labels(column: Array) -> bool:
     return column.dtype != object and bool(((column == 0) | (column == 1)).all())
 
 
-def _classes(columns: list[Array], rows: Array, key: str) -> Target:
+def _classes(columns: list[Array], rows: Array, key: str, *, are_flags: bool) -> Target:
     if len(columns) > 1:
         raise DataError(
             f"has {len(columns)} columns; expected one column of classes "
@@ -171,10 +183,19 @@ def _classes(columns: list[Array], rows: Array, key: str) -> Target:
         raise DataError(
             f"every row has the class {classes[0]!r}; expected at least two classes", key=key
         )
-    return Target("classification", rows, indices.astype(np.int64), classes)
+    as_they_were = tuple(text == "True" if are_flags else _plain(text) for text in labels.tolist())
+    values = indices.astype(np.int64)
+    return Target("classification", rows, values, classes, labels=as_they_were)
 
 
-def _labels(columns: list[Array], rows: Array, keys: Sequence[str], names: Sequence[str]) -> Target:
+def _plain(label: float | str) -> Scalar:
+    """A class as it was: whole numbers have no decimals."""
+    return int(label) if isinstance(label, float) and label.is_integer() else label
+
+
+def _labels(
+    columns: list[Array], rows: Array, keys: Sequence[str], names: tuple[str, ...]
+) -> Target:
     for key, column in zip(keys, columns, strict=True):
         if not _holds_labels(column):
             text = column.dtype == object
@@ -186,8 +207,7 @@ def _labels(columns: list[Array], rows: Array, keys: Sequence[str], names: Seque
             )
     values = np.column_stack(columns).astype(np.int64)
     _tell_constant(values, keys)
-    named = tuple(names) or tuple(f"y{j}" for j in range(len(columns)))
-    return Target("multilabel", rows, values, named)
+    return Target("multilabel", rows, values, names)
 
 
 def _values(columns: list[Array], rows: Array, keys: Sequence[str]) -> Target:

@@ -57,7 +57,7 @@ class Basis:
             larger_is_better=metric.larger_is_better,
             needs=metric.needs,
             validation_rows=validated // study.data.repeats,
-            test_rows=0 if problem.final is None else len(problem.final.target_validation),
+            test_rows=len(problem.final.target_validation),
             longest=setting.longest,
             limits=limits(study.space, setting.registry),
             constraints=study.constraints,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunekit.errors import WorkError
+from tunekit.nn.run import Checkpoint
 from tunekit.records import Finalist, FinishedTrial, Remark, TestScore
 from tunekit.search.engines import Answer, Engine
 from tunekit.search.interrupt import Interrupt
@@ -20,6 +21,8 @@ from tunekit.search.trial import MAX_DEATHS, SLICE
 from tunekit.search.units import FINAL, Failure, Unit
 from tunekit.study.study import Study
 
+FIRST_NETWORK = (2, 0)
+"""The seed key of the network that becomes the study's model: the first of those tested."""
 FAILED = "failed_final"
 """The kind of a remark on what failed in the final."""
 
@@ -138,6 +141,7 @@ class Final:
     Attributes:
         training_seconds: Time spent in training, over all workers.
         remarks: What failed.
+        network: The winner's, of the first fresh seed; None if it was not trained this time.
     """
 
     def __init__(
@@ -158,6 +162,7 @@ class Final:
         self._settled = 0
         self.training_seconds = 0.0
         self.remarks: list[Remark] = []
+        self.network: Checkpoint | None = None
 
     def rank(self, trials: Sequence[FinishedTrial], interrupt: Interrupt) -> list[Finalist]:
         """Train these trials again on fresh seeds and rank them by validation, best first.
@@ -267,6 +272,8 @@ class Final:
         self.training_seconds += answer.seconds
         if not math.isfinite(answer.score):
             return f"{self._study.metric} is {answer.score}"
+        if run.unit.seed_key == FIRST_NETWORK:
+            self.network = answer.checkpoint
         best_epoch = answer.checkpoint.best_epoch
         self._outcomes[run.key] = {"score": answer.score, "best_epoch": best_epoch}
         self._keep(self._outcomes)

@@ -61,7 +61,7 @@ def parameters_of(
         metric: The objective's name.
     """
     recipe = Recipe.of(configuration, registry, metric)
-    folds = problem.folds if problem.final is None else (*problem.folds, problem.final)
+    folds = (*problem.folds, problem.final)
     return max(layout_of(recipe, fold, problem.outputs).size for fold in folds)
 
 

@@ -7,10 +7,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import optuna
 
 from tunekit.errors import StudyError
+from tunekit.nn.run import Checkpoint
 from tunekit.records import Finalist, FinishedTrial, Remark, StudyInfo, StudyResult, TestScore
 from tunekit.search.asking import Asker
 from tunekit.search.basis import Basis
@@ -21,7 +23,7 @@ from tunekit.search.final import FAILED, Final, epochs_for_test, restored, store
 from tunekit.search.front import front_of
 from tunekit.search.interrupt import Interrupt, Interrupted
 from tunekit.search.launch import make_engine
-from tunekit.search.lock import held
+from tunekit.search.lock import Hold, held
 from tunekit.search.ranking import leading
 from tunekit.search.recalled_study import kept
 from tunekit.search.record import Record
@@ -68,12 +70,14 @@ class Search:
         info: What the observers were told at its start.
         result: How it ended.
         seconds: Where the time went.
+        network: The winner's, for `winner`; None if it was not trained this time.
     """
 
     setting: Setting
     info: StudyInfo
     result: StudyResult
     seconds: Seconds = field(default_factory=Seconds)
+    network: Checkpoint | None = None
 
 
 def run_search(setting: Setting, *, fresh: bool = False) -> Search:
@@ -89,44 +93,54 @@ def run_search(setting: Setting, *, fresh: bool = False) -> Search:
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     seconds = Seconds()
-    with (
-        Interrupt() as interrupt,
-        seconds.measured("total"),
-        held(setting.study) as hold,
-        workfolder() as folder,
-    ):
+    with seconds.measured("total"), held(setting.study) as hold:
+        with Interrupt() as interrupt, workfolder() as folder:
+            search = _searched(setting, hold, folder, interrupt, seconds, fresh=fresh)
+        # An observer may take its time with this; Ctrl-C is its own again.
+        setting.registry.notify("tunekit_study_finished", result=search.result)
+    return search
+
+
+def _searched(
+    setting: Setting,
+    hold: Hold,
+    folder: Path,
+    interrupt: Interrupt,
+    seconds: Seconds,
+    *,
+    fresh: bool,
+) -> Search:
+    with seconds.measured("stores"):
+        record = Record(setting.study, fresh=fresh, hold=hold)
+        with opening(setting.study):
+            record.open(setting.directions, setting.signature(), setting.registry.files)
+            record.remember(setting.owners())
+        if record.is_new and setting.study.warm_start is not None:
+            try:
+                learn(record, setting.study)
+            except StudyError:
+                record.discard()
+                raise
+    # Workers start while this process is busy with the observers' stores.
+    engine = make_engine(setting, folder)
+    conduct = _Conduct(setting, record, engine, interrupt, seconds)
+    try:
         with seconds.measured("stores"):
-            record = Record(setting.study, fresh=fresh, hold=hold)
-            with opening(setting.study):
-                record.open(setting.directions, setting.signature(), setting.registry.files)
-                record.remember(setting.owners())
-            if record.is_new and setting.study.warm_start is not None:
-                try:
-                    learn(record, setting.study)
-                except StudyError:
-                    record.discard()
-                    raise
-        # Workers start while this process is busy with the observers' stores.
-        engine = make_engine(setting, folder)
-        conduct = _Conduct(setting, record, engine, interrupt, seconds)
-        try:
-            with seconds.measured("stores"):
-                info = describe(setting, record)
-                record.set_about(
-                    kept(info) | {"split": setting.study.data.model_dump(exclude_none=True)}
-                )
-                setting.registry.notify("tunekit_study_started", study=info)
-            result = conduct.result()
-            _conclude(record, result)
-        except BaseException:
-            # What is recorded is kept, and the same command goes on from there.
-            given_up = StudyResult("failed", None, tuple(conduct.trials))
-            setting.registry.notify("tunekit_study_finished", result=given_up)
-            raise
-        finally:
-            engine.close()
-        setting.registry.notify("tunekit_study_finished", result=result)
-    return Search(setting, info, result, seconds)
+            info = describe(setting, record)
+            record.set_about(
+                kept(info) | {"split": setting.study.data.model_dump(exclude_none=True)}
+            )
+            setting.registry.notify("tunekit_study_started", study=info)
+        result = conduct.result()
+        _conclude(record, result)
+    except BaseException:
+        # What is recorded is kept, and the same command goes on from there.
+        given_up = StudyResult("failed", None, tuple(conduct.trials))
+        setting.registry.notify("tunekit_study_finished", result=given_up)
+        raise
+    finally:
+        engine.close()
+    return Search(setting, info, result, seconds, conduct.network)
 
 
 def describe(setting: Setting, record: Record) -> StudyInfo:
@@ -193,6 +207,7 @@ class _Conduct:
         self.trials: list[FinishedTrial] = []
         self.is_exhausted = False
         self.failed_final: list[Remark] = []
+        self.network: Checkpoint | None = None
 
     def result(self) -> StudyResult:
         """Search, then train the best few again; the parts that a signal leaves time for."""
@@ -268,7 +283,7 @@ class _Conduct:
         if known is not None and known["wanted"] == wanted:
             self.failed_final = [Remark(FAILED, words) for words in known.get("failed", ())]
             return restored(known)
-        has_test = setting.problem.final is not None
+        has_test = setting.problem.has_test
         folds = len(setting.problem.folds)
         runs = study.final_seeds * (len(chosen) * folds + has_test)
         setting.registry.notify("tunekit_final_started", runs=runs)
@@ -294,7 +309,7 @@ class _Conduct:
             return (), None
         finally:
             self.seconds.training += final.training_seconds
-        self.failed_final = final.remarks
+        self.failed_final, self.network = final.remarks, final.network
         self.record.set_final({"wanted": wanted, **stored(finalists, test, final.remarks)})
         self.record.set_final_runs({})
         return tuple(finalists), test

@@ -83,7 +83,8 @@ class Outcome:
 
     Attributes:
         checkpoint: Where the next unit goes on.
-        score: The validation score so far; for `FINAL`, the score on the test split.
+        score: The validation score so far; for `FINAL`, once the run has ended, the score on the
+            test split, or NaN without one.
         parameters: Number of trained parameters.
         seconds: Time spent.
         diagnosis: What the training suffers from so far.
@@ -158,12 +159,15 @@ class Bench:
         run = advance(run, unit.until - run.checkpoint.epoch, unit.seconds)
         score, measured = run.score, dict[str, float]()
         if run.checkpoint.status != "running":
-            names, rows = self.workshop.measures, fold
-            if unit.fold == FINAL:
-                assert self.problem.final is not None
-                names, rows = (recipe.metric.name, *names), self.problem.final
-            measured = measure(run, names, self.registry, rows)
-            score = measured.pop(recipe.metric.name, score)
+            measures = self.workshop.measures
+            if unit.fold != FINAL:
+                measured = measure(run, measures, self.registry)
+            elif self.problem.has_test:
+                names = (recipe.metric.name, *measures)
+                measured = measure(run, names, self.registry, self.problem.final)
+                score = measured.pop(recipe.metric.name)
+            else:
+                score = math.nan
         return Outcome(
             run.checkpoint,
             score,
@@ -179,7 +183,6 @@ class Bench:
         if index != FINAL:
             return self.problem.folds[index]
         final = self.problem.final
-        assert final is not None
         # The test rows are looked at once, after training: epochs are measured on training rows.
         rows = slice(0, min(len(final.x), 256))
         return Fold(

@@ -202,7 +202,7 @@ def _folder(task: Task, targets: str) -> Path:
     features = tuple(f"x{i}" for i in range(fold.x.shape[1]))
     classes = () if task == "regression" else tuple(map(str, range(outputs)))
     save(
-        Problem(task, (fold,), None, outputs, classes, features, "small", len(fold.x), ""),
+        Problem(task, (fold,), fold, outputs, classes, features, "small", len(fold.x), ""),
         Path(folder.name),
     )
     return Path(folder.name)
