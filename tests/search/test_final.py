@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import optuna
 import pytest
 
 from tunekit import StudyResult, hookimpl
@@ -151,16 +150,19 @@ def test_a_finalist_that_fails_is_left_out_and_the_others_are_ranked(
     assert moods.done == list(range(SEEDS, moods.runs + 1))
 
 
-def test_what_failed_in_the_final_is_told_again_and_not_trained_again(watched: Watched) -> None:
+def test_what_failed_in_the_final_is_told_from_the_record_and_tried_again(watched: Watched) -> None:
+    whole = run_search(watched({}, name="whole")[0]).result
     first = run_search(watched({0: "raise", SEEDS: ""})[0])
     setting, moods = watched({})
-    again = run_search(setting)
-    assert again.seconds.training == 0
-    assert moods.runs == 0
-    assert failures(again.result) == failures(first.result) != []
     known = recalled(setting.study)
     assert known is not None
-    assert failures(known[1]) == failures(first.result)
+    assert failures(known[1]) == failures(first.result) != []
+
+    again = run_search(setting).result
+
+    assert moods.done[0] == 2 * SEEDS + 1  # the other two are not trained again
+    assert (again.finalists, again.test) == (whole.finalists, whole.test)
+    assert failures(again) == []
 
 
 def test_a_finalist_that_kills_its_workers_is_left_out(watched: Watched) -> None:
@@ -208,8 +210,6 @@ def test_a_killed_final_goes_on_and_repeats_nothing(watched: Watched, killed_at:
     assert moods.runs == 3 * SEEDS + SEEDS
     assert moods.done == list(range(killed_at + 1, moods.runs + 1))
     assert (result.finalists, result.test) == (whole.finalists, whole.test)
-    kept = optuna.load_study(study_name="small", storage=setting.study.storage).user_attrs
-    assert kept["tunekit:final_runs"] == {}
 
 
 def test_other_finalists_are_trained_though_some_runs_are_kept(watched: Watched) -> None:

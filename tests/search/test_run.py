@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import optuna
+import pytest
 
 from tunekit import FinishedTrial, StudyResult, hookimpl
+from tunekit.search.record import Record
 from tunekit.search.run import run_search
 from tunekit.search.setting import Setting
 
@@ -211,8 +213,27 @@ def test_a_test_split_that_is_opened_again_is_told(make: Make) -> None:
     again = run_search(make("", "study.final_seeds=3")).result
     assert again.remarks[0].kind == "reopened"
     assert "opened 2 times" in again.remarks[0].words
-    fresh = run_search(make("", "study.final_seeds=3"), fresh=True).result
+    fresh = run_search(make("", "study.final_seeds=4"), fresh=True).result
     assert "opened 3 times" in fresh.remarks[0].words
+
+
+def test_the_same_test_score_seen_again_is_no_opening(make: Make) -> None:
+    winner = run_search(make("", "study.finalists=3")).result
+    again = run_search(make("", "study.finalists=4")).result
+    assert again.best == winner.best
+    assert again.test == winner.test
+    assert "reopened" not in {remark.kind for remark in again.remarks}
+
+
+def test_an_opening_counts_whose_search_was_killed_a_moment_later(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Record, "set_final", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run_search(make())
+    again = run_search(make("", "study.final_seeds=3")).result
+    assert "opened 2 times" in again.remarks[0].words
 
 
 def test_refused_networks_leave_room_for_an_interrupt(make: Make) -> None:

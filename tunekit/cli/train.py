@@ -232,8 +232,12 @@ class _Lines:
             f"{duration(trained.seconds)} of training\n{in_short(trained.configuration)}\n"
         )
         if trained.repeated is not None:
-            verdict = "the same to the bit as" if trained.is_same else "NOT the same as"
-            sys.stdout.write(f"{verdict} recorded trial {trained.repeated.number}\n")
+            number = trained.repeated.number
+            if trained.is_same is None:
+                sys.stdout.write(f"recorded trial {number} was not trained\n")
+            else:
+                verdict = "the same to the bit as" if trained.is_same else "NOT the same as"
+                sys.stdout.write(f"{verdict} recorded trial {number}\n")
 
 
 def _as_json(setting: Setting, trained: Trained) -> dict[str, Any]:

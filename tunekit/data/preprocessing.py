@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tunekit.data.columns import TOO_LARGE, as_array, is_missing, read_columns, text_of
+from tunekit.data.columns import TOO_LARGE, as_array, is_missing, is_number, read_columns, text_of
 from tunekit.errors import DataError, suggestion
 
 Array = npt.NDArray[Any]
@@ -263,12 +263,14 @@ def _as_trained(column: Numeric | Categorical, values: Array) -> Array:
         # Among texts booleans were "True" and "False", not the numbers 1 and 0.
         named = [str(value) if isinstance(value, FLAGS) else value for value in plain]
         return np.array([*named, None], dtype=object)[:-1]
-    for row, value in enumerate(plain):
-        if isinstance(value, str):
-            raise DataError(
-                f"holds {value!r}; expected numbers, as in the training rows",
-                key=f"{column.key}, row {row + 1}",
-            )
+    texts = [row for row, value in enumerate(plain) if isinstance(value, str)]
+    if texts:
+        # One text makes texts of all numbers in a file.
+        row = next((row for row in texts if not is_number(plain[row])), texts[0])
+        raise DataError(
+            f"holds {plain[row]!r}; expected numbers, as in the training rows",
+            key=f"{column.key}, row {row + 1}",
+        )
     return values
 
 

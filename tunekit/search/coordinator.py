@@ -20,15 +20,12 @@ from tunekit.search.racing import Race
 from tunekit.search.record import Record
 from tunekit.search.samplers import stops
 from tunekit.search.setting import Setting
-from tunekit.search.trial import MAX_DEATHS, RunningTrial
+from tunekit.search.trial import MAX_DEATHS, SILENCE, RunningTrial
 from tunekit.search.units import Failure, told
 from tunekit.space import show
 from tunekit.study.constraints import PARAMETERS
 
 logger = logging.getLogger("tunekit")
-
-SILENCE = 60.0
-"""Seconds without an answer after which that is said."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +204,7 @@ class Coordinator:
     def _take_failure(self, trial: RunningTrial, failure: Failure) -> None:
         if failure.worker_died:
             trial.deaths += 1
+            trial.heard = time.monotonic()
             if trial.deaths < MAX_DEATHS:
                 self._engine.submit(trial.asked.ask, trial.next_unit())
                 return

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import optuna
@@ -61,6 +62,16 @@ _REMEDIES = {
     "resolve host": "See that the host's name is right",
 }
 
+_REMEDIES_OF_FILES = {
+    "not a database": "Move it away, or name another place",
+    "malformed": "Move it away, or name another place",
+    "disk is full": "Make room, and run the same command again",
+    "locked": "Another program has it open: close that, and run the same command again",
+}
+MAKING_SECONDS = 30.0
+"""How long another search may take to make the tables of a new record."""
+_BEING_MADE = ("already exists", "UNIQUE constraint failed: alembic_version")
+
 
 def options(storage: str) -> dict[str, Any]:
     """What SQLAlchemy's engine is told beside the address.
@@ -79,6 +90,24 @@ def options(storage: str) -> dict[str, Any]:
             given.add("connect_timeout")
         told["connect_args"] = {key: _LIBPQ[key] for key in _LIBPQ if key not in given}
     return told
+
+
+def storage_at(address: str) -> optuna.storages.RDBStorage:
+    """Optuna's storage; its tables are made where there are none.
+
+    Args:
+        address: The record's address.
+    """
+    deadline = time.monotonic() + MAKING_SECONDS
+    while True:
+        try:
+            return optuna.storages.RDBStorage(address, engine_kwargs=options(address))
+        except Exception as error:
+            # Another search makes them at this very moment.
+            is_making = any(sign in str(error.__cause__ or error) for sign in _BEING_MADE)
+            if not is_making or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
 
 
 def patiently(storage: str, work: Callable[[], T]) -> T:
@@ -148,7 +177,11 @@ def _explained(storage: str, error: Exception) -> str:
         )
     said = cause(error)
     if address.get_backend_name() == "sqlite":
-        return f"{said}. Move it away, or name another place"
+        folder = Path(address.database or "").parent
+        if not folder.is_dir():
+            return f"there is no folder {folder}. Make it, or name another place"
+        remedies = [remedy for sign, remedy in _REMEDIES_OF_FILES.items() if sign in said]
+        return f"{said}. {[*remedies, 'Name another place'][0]}"
     remedies = [remedy for sign, remedy in _REMEDIES.items() if sign in said]
     return f"{said}. {[*remedies, 'Correct the address, or name another place'][0]}"
 
@@ -176,7 +209,7 @@ def redacted(storage: str) -> str:
 def without_passwords(text: str) -> str:
     """A text, such as a study file's, with the passwords of the addresses in it left out."""
     text = re.sub(r"(://[^\s/?:@\"']*):[^\s\"']*@", r"\1:***@", text)
-    return re.sub(r"([?&]\w*password=)[^\s&\"']*", r"\1***", text)
+    return re.sub(r"([?&]\w*(?:password|token|secret|key)=)[^\s&\"']*", r"\1***", text)
 
 
 def _is_misread(address: sqlalchemy.URL) -> bool:

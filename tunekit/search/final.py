@@ -17,7 +17,7 @@ from tunekit.nn.run import Checkpoint
 from tunekit.records import Finalist, FinishedTrial, Remark, TestScore
 from tunekit.search.engines import Answer, Engine
 from tunekit.search.interrupt import Interrupt
-from tunekit.search.trial import MAX_DEATHS, SLICE
+from tunekit.search.trial import MAX_DEATHS, SILENCE, SLICE
 from tunekit.search.units import FINAL, Failure, Unit
 from tunekit.study.study import Study
 
@@ -72,6 +72,7 @@ def perform_all(
     """
     waiting, deaths, seconds = dict(enumerate(units)), [0] * len(units), [0.0] * len(units)
     running: dict[int, Unit] = {}
+    is_told = False
     while True:
         for index in given_up:
             waiting.pop(index, None)
@@ -82,8 +83,15 @@ def perform_all(
         if not running:
             return
         with interrupt.waiting():
-            arrived: tuple[int, Answer] | None = engine.wait()
+            arrived: tuple[int, Answer] | None = engine.wait(SILENCE)
         if arrived is None:
+            if not is_told:
+                is_told = True
+                logger.warning(
+                    "nothing was heard of the final training for %.0f s: an epoch takes long, or "
+                    "a component hangs. Ctrl-C ends the search and keeps what is finished.",
+                    SILENCE,
+                )
             continue
         index, answer = arrived
         unit = running.pop(index)

@@ -60,10 +60,10 @@ def _notes(storage: str, study: str) -> dict[str, Any]:
         return {}
     import optuna
 
-    from tunekit.search.database import options
+    from tunekit.search.database import storage_at
 
     try:
-        kept = optuna.storages.RDBStorage(storage, engine_kwargs=options(storage))
+        kept = storage_at(storage)
         return dict(optuna.load_study(study_name=study, storage=kept).user_attrs)
     except Exception:
         return {}  # whoever opens the record to use it tells why it cannot be opened

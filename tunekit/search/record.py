@@ -19,7 +19,7 @@ from tunekit.plugins import Owner, PluginFile
 from tunekit.records import FinishedTrial
 from tunekit.search import rows
 from tunekit.search.continuation import Differences, UnfitError, carried, in_short, nearest
-from tunekit.search.database import cause, opening, options, patiently, redacted
+from tunekit.search.database import cause, opening, patiently, redacted, storage_at
 from tunekit.search.lock import Hold
 from tunekit.search.notes import RecordedCurves, finished
 from tunekit.search.recall import FILES, OWNERS
@@ -68,9 +68,7 @@ class Record:
         self.notes: list[str] = []
         self.is_new = False
         with opening(study):
-            self._storage = optuna.storages.RDBStorage(
-                study.storage, engine_kwargs=options(study.storage)
-            )
+            self._storage = storage_at(study.storage)
             names = set(optuna.get_all_study_names(self._storage))
             if fresh and study.name in names:
                 put_aside = optuna.load_study(study_name=study.name, storage=self._storage)
@@ -343,7 +341,8 @@ class Record:
     def take(self, trial: FrozenTrial) -> None:
         """Write a trial of another record."""
         self._read = None
-        rows.write(self._storage, self.optuna._study_id, trial)
+        with self._writing():
+            rows.write(self._storage, self.optuna._study_id, trial)
         self._count += 1
 
     def _written(self, trial: FrozenTrial) -> FrozenTrial | None:
@@ -413,13 +412,20 @@ class Record:
             split: The digest of the data and their split.
         """
         entries = self.optuna.user_attrs.get(OPENED, [])
-        return [float(score) for digest, score in entries if digest == split]
+        return [float(score) for digest, score, *_ in entries if digest == split]
 
-    def note_opening(self, split: str, score: float) -> None:
-        """Remember that the test split was opened, and what came out."""
-        entries = self.optuna.user_attrs.get(OPENED, [])
-        with self._writing():
-            self.optuna.set_user_attr(OPENED, [*entries, [split, score]])
+    def note_opening(self, split: str, score: float, seen: Sequence[float]) -> None:
+        """Remember that the test split was opened, and what came out.
+
+        Args:
+            split: The digest of the data and their split.
+            score: The test score.
+            seen: What tells it apart; the same network's same score, seen again, is nothing new.
+        """
+        entries, entry = self.optuna.user_attrs.get(OPENED, []), [split, score, list(seen)]
+        if entry not in entries:
+            with self._writing():
+                self.optuna.set_user_attr(OPENED, [*entries, entry])
 
     @property
     def advised(self) -> list[dict[str, Scalar]]:
@@ -428,14 +434,17 @@ class Record:
 
     def advise(self, configurations: Sequence[Mapping[str, Scalar]]) -> None:
         """Store configurations to try first."""
-        self.optuna.set_user_attr(ADVISED, [dict(c) for c in configurations])
+        with self._writing():
+            self.optuna.set_user_attr(ADVISED, [dict(c) for c in configurations])
 
     @contextmanager
     def filling(self) -> Iterator[None]:
         """Until the end, the record counts as empty: what a kill leaves half done is done anew."""
-        self.optuna.set_user_attr(FILLING, True)
+        with self._writing():
+            self.optuna.set_user_attr(FILLING, True)
         yield
-        self.optuna.set_user_attr(FILLING, False)
+        with self._writing():
+            self.optuna.set_user_attr(FILLING, False)
 
     def _kept(self, key: str) -> dict[str, Any] | None:
         stored = self.optuna.user_attrs.get(key)

@@ -51,14 +51,14 @@ class Trained:
         return sum(self.scores) / len(self.scores)
 
     @property
-    def is_same(self) -> bool:
-        """Whether every number of the recorded curves came out again, to the bit."""
+    def is_same(self) -> bool | None:
+        """Whether every number of the recorded curves came out again; None if there are none."""
         assert self.repeated is not None
         again = {curve.fold: curve for curve in self.curves}
         recorded = self.repeated.curves
-        return bool(recorded) and all(
-            c.fold in again and _agree(again[c.fold], c) for c in recorded
-        )
+        if not recorded:
+            return None  # refused before it was trained, or failed in its first epoch
+        return all(c.fold in again and _agree(again[c.fold], c) for c in recorded)
 
 
 def _agree(again: Curve, recorded: Curve) -> bool:

@@ -19,7 +19,7 @@ from tunekit.search.basis import Basis
 from tunekit.search.coordinator import Coordinator, Limits
 from tunekit.search.database import opening, without_passwords
 from tunekit.search.engines import Engine
-from tunekit.search.final import FAILED, Final, epochs_for_test, restored, stored
+from tunekit.search.final import Final, epochs_for_test, restored, stored
 from tunekit.search.front import front_of
 from tunekit.search.interrupt import Interrupt, Interrupted
 from tunekit.search.launch import make_engine
@@ -219,11 +219,8 @@ class _Conduct:
         finalists: tuple[Finalist, ...] = ()
         test: TestScore | None = None
         if best is not None and not self.interrupt.requested:
-            known = self.record.final()
             with self.seconds.measured("final"):
                 finalists, test = self._final(trials)
-            if test is not None and self.record.final() != known:
-                self.record.note_opening(self.setting.problem.digest, test.mean)
         if finalists:
             best = next(trial for trial in trials if trial.number == finalists[0].number)
         if self.interrupt.requested:
@@ -280,8 +277,8 @@ class _Conduct:
             return (), None
         wanted = {"seeds": study.final_seeds, "of": [trial.number for trial in chosen]}
         known = self.record.final()
-        if known is not None and known["wanted"] == wanted:
-            self.failed_final = [Remark(FAILED, words) for words in known.get("failed", ())]
+        # What failed may have failed by chance: it is tried again.
+        if known is not None and known["wanted"] == wanted and not known.get("failed"):
             return restored(known)
         has_test = setting.problem.has_test
         folds = len(setting.problem.folds)
@@ -310,6 +307,9 @@ class _Conduct:
         finally:
             self.seconds.training += final.training_seconds
         self.failed_final, self.network = final.remarks, final.network
+        if test is not None:
+            # First: of what a kill leaves between these two, this may not be the missing one.
+            seen = [finalists[0].number, *test.per_seed]
+            self.record.note_opening(setting.problem.digest, test.mean, seen)
         self.record.set_final({"wanted": wanted, **stored(finalists, test, final.remarks)})
-        self.record.set_final_runs({})
         return tuple(finalists), test

@@ -144,10 +144,15 @@ class Setting:
     def data(self) -> dict[str, Scalar]:
         """What the data are, in plain values."""
         problem = self.problem
+        classes = {"classes": ", ".join(problem.classes)} if problem.classes else {}
         return {
             "name": problem.name,
+            "source": self.study.data.source,
+            "target": ", ".join(problem.targets),
             "task": problem.task,
+            **classes,
             "rows": problem.rows,
+            "test_rows": len(problem.final.x_validation),
             "features": len(problem.features),
             "outputs": problem.outputs,
             "folds": len(problem.folds),

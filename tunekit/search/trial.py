@@ -21,6 +21,9 @@ MAX_DEATHS = 2
 SLICE = 10.0
 """Seconds after which a unit hands in its checkpoint at an epoch's end; what a death costs."""
 
+SILENCE = 60.0
+"""Seconds without an answer after which that is said."""
+
 Verdict = Literal["go on", "stop", "fold", "complete", "failed"]
 
 
