@@ -71,12 +71,12 @@ def ui(searched: Path) -> Iterator[subprocess.Popen[str]]:
 @needs_proc
 def test_the_server_answers_here_and_ends_with_ctrl_c(ui: subprocess.Popen[str]) -> None:
     assert ui.stdout is not None
-    lines = [ui.stdout.readline() for _ in range(5)]
+    lines = [ui.stdout.readline() for _ in range(9)]
     assert lines[0] == "trials of small, best first:\n"
     assert lines[-1] == "Ctrl-C ends the server.\n"
     found = re.match(r"  (http://127\.0\.0\.1:\d+)/#/experiments/\d+/runs\?", lines[1])
     assert found is not None
-    assert lines[3].startswith(f"  {found[1]}/#/")
+    assert all(line.startswith(f"  {found[1]}/#/experiments/") for line in lines[1:8:2])
     with urllib.request.urlopen(f"{found[1]}/health") as answer:
         assert answer.status == 200
 

@@ -4,7 +4,10 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from tunekit.records import Curve, FinishedTrial
+from tunekit.space import Scalar
 from tunekit.tracking import content
 
 Trial = Callable[..., FinishedTrial]
@@ -22,6 +25,32 @@ def test_only_a_complete_trial_has_an_objective(trial: Trial) -> None:
         points = content.points(trial(5, state))
         values = {p.key: p.value for p in points if p.key in ("objective", "last_report")}
         assert values == ({expected: trial(5, state).value} if expected else {})
+
+
+def test_every_trial_has_the_rate_of_its_optimizer_under_one_name(trial: Trial) -> None:
+    for state in ("complete", "pruned", "failed"):
+        values = {p.key: p.value for p in content.points(trial(4, state))}
+        rate = trial(4).configuration["optimizer.adam.lr"]
+        assert values["learning_rate"] == rate
+        assert 10 ** values["log10_learning_rate"] == pytest.approx(rate)
+
+
+def test_an_optimizer_without_a_rate_has_none(trial: Trial) -> None:
+    configuration: dict[str, Scalar] = {"optimizer": "newton", "optimizer.sgd.lr": 0.1}
+    keys = {p.key for p in content.points(replace(trial(0), configuration=configuration))}
+
+    assert not {"learning_rate", "log10_learning_rate"} & keys
+
+
+def test_how_far_a_trial_came_can_be_compared(trial: Trial) -> None:
+    came = {
+        state: p.value
+        for state in ("complete", "pruned", "failed")
+        for p in content.points(trial(4, state))
+        if p.key == "epochs_trained"
+    }
+
+    assert came == {"complete": 20, "pruned": 5, "failed": 0}
 
 
 def test_what_else_a_study_measures_stands_beside_the_objective(trial: Trial) -> None:

@@ -39,6 +39,25 @@ def test_without_remarks_nothing_is_said_of_belief() -> None:
     assert "believe" not in description(STUDY, Located("1", "r"), result)
 
 
+def test_the_first_line_leads_to_the_views_and_in_the_end_to_the_report() -> None:
+    located = Located("1", "r")
+    running, ended = (
+        description(STUDY, located, result).splitlines()[0]
+        for result in (None, StudyResult("finished", None, ()))
+    )
+    for link in (located.table, located.curves, located.overview, located.progress):
+        assert f"]({link})" in running
+        assert f"]({link})" in ended
+    assert f"[Report]({located.report})" in ended
+    assert "Report" not in running
+
+
+def test_the_data_are_told_in_a_sentence() -> None:
+    study = replace(STUDY, data={"name": "a_[b]", "task": "regression", "rows": 1000, "outputs": 2})
+    told = description(study, Located("1", "r"), StudyResult("finished", None, ()))
+    assert r"Data: a\_\[b\], 1,000 rows, 2 targets." in told
+
+
 def trial(number: int, value: float, size: float, violation: float = 0.0) -> FinishedTrial:
     measured = {"parameters": size}
     return FinishedTrial(

@@ -13,7 +13,8 @@ from tunekit.records import FinishedTrial, StudyInfo
 from tunekit.tracking.client import connect, quiet
 from tunekit.tracking.locate import locate
 from tunekit.tracking.projection import Projection
-from tunekit.tracking.report import ARTIFACT, keep_report
+from tunekit.tracking.report import keep_report
+from tunekit.tracking.view import REPORT
 
 
 def kept(study: StudyInfo) -> str:
@@ -22,9 +23,9 @@ def kept(study: StudyInfo) -> str:
     assert located is not None
     with quiet():
         client = connect(study.tracking_uri)
-        [path] = Path(study.folder).glob(f"mlartifacts/**/{located.run_id}/artifacts/{ARTIFACT}")
+        [path] = Path(study.folder).glob(f"mlartifacts/**/{located.run_id}/artifacts/{REPORT}")
         listed = [artifact.path for artifact in client.list_artifacts(located.run_id)]
-    assert listed == [ARTIFACT]
+    assert listed == [REPORT]
     return path.read_text(encoding="utf-8")
 
 
@@ -35,6 +36,15 @@ def test_the_report_is_an_artifact_of_the_studys_run(
     keep_report(study, "<p>first</p>")
     keep_report(study, "<p>second ±</p>")
     assert kept(study) == "<p>second ±</p>"
+
+
+def test_plots_are_kept_beside_the_report(
+    study: StudyInfo, trials: Callable[[int], tuple[FinishedTrial, ...]]
+) -> None:
+    Projection(study).deliver(trials(2))
+    keep_report(study, "<p>", {"history.svg": "<svg/>"})
+    [path] = Path(study.folder).glob("mlartifacts/**/artifacts/plots/history.svg")
+    assert path.read_text(encoding="utf-8") == "<svg/>"
 
 
 def test_a_search_that_mlflow_does_not_know_is_told_and_not_made_up(study: StudyInfo) -> None:

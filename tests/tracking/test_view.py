@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from tunekit.records import FinishedTrial, StudyInfo
+from tunekit.tracking.client import connect, quiet
 from tunekit.tracking.server import Server
-from tunekit.tracking.view import Located, searched, shared_views, view_url
+from tunekit.tracking.view import REPORT, Located, shared_views, view_url
 
 LOCATED = Located("7", "abc")
+SCATTERS = ("trial_number vs. objective", "log10_learning_rate vs. objective")
 
 
 def state(study: StudyInfo, key: str = LOCATED.key) -> Any:
@@ -38,19 +40,57 @@ def test_the_table_shows_the_objective_what_was_chosen_and_the_state(study: Stud
         "params.`activation`",
         "params.`schedule`",
         "tags.`state`",
+        "tags.`diagnosis`",
     ]
 
 
-def test_only_what_every_trial_chooses_is_compared(study: StudyInfo) -> None:
-    assert searched(study) == [
-        "optimizer",
-        "activation",
-        "schedule",
-        "regularizer.dropout",
-        "network.depth",
-        "network.width",
-        "batch_size",
+def test_what_the_search_chooses_in_the_first_place_has_the_columns(study: StudyInfo) -> None:
+    fixed = replace(study, space={**study.space, "optimizer": "adam"})
+
+    assert state(fixed)["selectedColumns"][1:4] == [
+        "params.`activation`",
+        "params.`schedule`",
+        "params.`regularizer.dropout`",
     ]
+
+
+def test_the_columns_fit_beside_the_panel_that_mlflow_opens(study: StudyInfo) -> None:
+    widths = state(study)["columnWidths"]
+
+    # Of the table in a window 1400 pixels wide; at least the diagnosis begins to show.
+    selection, diagnosis, beside_the_panel = 73, 50, 788
+    assert selection + sum(widths.values()) + diagnosis < beside_the_panel
+    assert list(widths) == state(study)["columnOrder"][:-1]
+
+
+def test_curves_the_objective_by_trial_and_by_rate_are_on_the_first_page(study: StudyInfo) -> None:
+    charts = state(study)["compareRunCharts"][:3]
+
+    assert charts[0]["metricKey"] == "val_accuracy"
+    assert charts[0]["lineSmoothness"] == 0  # or the page smooths curves and says nothing of it
+    assert [chart["xaxis"]["key"] for chart in charts[1:]] == [
+        "trial_number",
+        "log10_learning_rate",
+    ]
+    assert {chart["yaxis"]["key"] for chart in charts[1:]} == {"objective"}
+
+
+def test_charts_are_headed_by_what_the_colours_mean(study: StudyInfo) -> None:
+    for key in (LOCATED.key, f"{LOCATED.key}-all"):
+        heading = state(study, key)["compareRunSections"][0]["name"]
+        assert heading == "Blue adam, orange lion, green sgd"
+
+
+def test_a_loss_that_is_the_metric_is_drawn_once(study: StudyInfo) -> None:
+    charts = state(replace(study, metric="loss"))["compareRunCharts"]
+
+    assert [c["metricKey"] for c in charts if c["type"] == "LINE"] == ["val_loss", "train_loss"]
+
+
+def test_the_overview_leaves_out_what_has_no_objective_of_its_own(study: StudyInfo) -> None:
+    query = state(study, f"{LOCATED.key}-all")["searchFilter"]
+
+    assert query.endswith(" and tags.state = 'complete' and tags.diverged IS NULL")
 
 
 def test_a_study_that_searches_nothing_has_no_parallel_coordinates(study: StudyInfo) -> None:
@@ -105,8 +145,8 @@ def test_the_link_shows_the_trials_best_first_with_what_was_chosen(
 @pytest.mark.parametrize(
     ("link", "titles"),
     [
-        ("curves", ["Leading trials", "val_accuracy", "val_loss", "train_loss", "objective"]),
-        ("overview", ["Search", "Choices", "Parallel Coordinates", "network.width"]),
+        ("curves", ["val_accuracy", *SCATTERS, "val_loss", "train_loss"]),
+        ("overview", [*SCATTERS, "Choices", "Parallel Coordinates", "network.width"]),
     ],
 )
 def test_the_charts_are_those_of_the_view(
@@ -118,6 +158,7 @@ def test_the_charts_are_those_of_the_view(
 
     for title in titles:
         browser.text(until=f"\n{title}\n")
+    assert "Blue adam, orange lion, green sgd" in browser.text(until="trial 1")
 
 
 @pytest.mark.browser
@@ -127,4 +168,21 @@ def test_the_description_links_to_the_view(served: tuple[Server, Located], brows
     browser.open(f"{server.base}/{located.run}")
 
     page = browser.text(until="Best: trial 1")
-    assert "Trials, best first" in page
+    assert "Trials, best first · Curves of the leading" in page
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("link", "shown"),
+    [("progress", "\nAuto-refresh"), ("report", f"/artifacts/{REPORT}\n")],
+)
+def test_links_into_the_studys_run_open_the_page_that_is_meant(
+    served: tuple[Server, Located], browser: Any, link: str, shown: str
+) -> None:
+    server, located = served
+    with quiet():
+        connect(server.base).log_text(located.run_id, "<p>", REPORT)
+
+    browser.open(f"{server.base}/{getattr(located, link)}")
+
+    browser.text(until=shown)

@@ -39,9 +39,14 @@ def command(
     # Ctrl-C is how this is meant to end, from the moment that the server answers.
     with suppress(KeyboardInterrupt), server:
         url = view_url(server.base, located)
-        curves = f"{server.base.rstrip('/')}/{located.curves}"
-        sys.stdout.write(f"trials of {opened.name}, best first:\n  {url}\n")
-        sys.stdout.write(f"curves of the leading trials:\n  {curves}\n")
+        pages = {
+            f"trials of {opened.name}, best first": located.table,
+            "curves of the leading trials": located.curves,
+            "charts of all completed trials": located.overview,
+            "result, report and study file": located.run,
+        }
+        for words, link in pages.items():
+            sys.stdout.write(f"{words}:\n  {server.base.rstrip('/')}/{link}\n")
         sys.stdout.write("Ctrl-C ends the server.\n" if server.is_ours else "")
         sys.stdout.flush()
         if browser:

@@ -70,6 +70,8 @@ def points(trial: FinishedTrial) -> list[Point]:
     whole = {
         value: trial.value,
         "trial_number": trial.number,
+        **_learning_rate(trial),
+        "epochs_trained": max((c.epochs[-1] for c in trial.curves if c.epochs), default=0),
         "training_seconds": trial.training_seconds,
         "parameters": trial.parameters,
         # By their plain names: means over folds, as the objective is, where curves are of a fold.
@@ -77,6 +79,17 @@ def points(trial: FinishedTrial) -> list[Point]:
     }
     found += [Point(key, float(value), end, 0) for key, value in whole.items() if value is not None]
     return [point for point in found if math.isfinite(point.value)]
+
+
+def _learning_rate(trial: FinishedTrial) -> dict[str, float]:
+    """The chosen optimizer's rate: one name for what each optimizer has under its own.
+
+    Its logarithm too, as MLflow's scatter charts have no logarithmic axis.
+    """
+    rate = trial.configuration.get(f"optimizer.{trial.configuration.get('optimizer')}.lr")
+    if not isinstance(rate, int | float) or rate <= 0:
+        return {}
+    return {"learning_rate": rate, "log10_learning_rate": math.log10(rate)}
 
 
 def parameters(trial: FinishedTrial) -> dict[str, str]:

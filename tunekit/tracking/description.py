@@ -8,7 +8,9 @@ from pathlib import Path
 
 from tunekit.records import FinishedTrial, StudyInfo, StudyResult, TestScore
 from tunekit.space import show
-from tunekit.tracking.view import Located, searched
+from tunekit.tracking.choices import searched
+from tunekit.tracking.dataset import in_words
+from tunekit.tracking.view import Located
 
 LEADERS = 10
 LONGEST = 8000
@@ -23,12 +25,16 @@ def description(study: StudyInfo, located: Located, result: StudyResult | None) 
         located: Where MLflow keeps it.
         result: How it ended, or None while it runs.
     """
-    links = (
-        f"[Trials, best first]({located.table}) · "
-        f"[Curves of the leading trials]({located.curves}) · "
-        f"[All trials]({located.overview})"
-    )
-    parts = [links, *(_outcome(study, result) if result else ["The search is running."])]
+    links = {
+        "Trials, best first": located.table,
+        "Curves of the leading": located.curves,
+        "Charts of all completed": located.overview,
+        "Objective by trial": located.progress,
+    }
+    if result:
+        links["Report"] = located.report
+    parts = [" · ".join(f"[{words}]({link})" for words, link in links.items())]
+    parts += _outcome(study, result) if result else ["The search is running."]
     return "\n\n".join(parts)[:LONGEST]
 
 
@@ -48,7 +54,7 @@ def _outcome(study: StudyInfo, result: StudyResult) -> list[str]:
         f"{sum(trial.state == state for trial in result.trials)} {state}"
         for state in ("complete", "pruned", "failed")
     ]
-    parts = [f"Search {result.status}: {', '.join(counts)}."]
+    parts = [f"Search {result.status}: {', '.join(counts)}. {_plain(in_words(study))}".rstrip()]
     # First, as MLflow's page folds a description after four lines.
     if result.best is not None and result.best.value is not None:
         parts.insert(0, _winner(study, result.best.number, result.best.value, result.test))

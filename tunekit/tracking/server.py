@@ -66,7 +66,7 @@ class Server:
         return self._process is not None
 
     def wait(self) -> None:
-        """Block until the server ends by itself, or Ctrl-C comes, which raises KeyboardInterrupt."""
+        """Block until the server ends by itself; Ctrl-C raises KeyboardInterrupt."""
         if self._process is not None:
             self._process.wait()
 

@@ -11,10 +11,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tunekit.components import KINDS
 from tunekit.records import StudyInfo
+from tunekit.tracking import choices
+from tunekit.tracking.colours import legend
 
-MAIN_CHOICES = ("optimizer", "activation", "schedule")
+REPORT = "report.html"
+"""The report's name among the artifacts of the study's run."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,26 @@ class Located:
 
     @property
     def overview(self) -> str:
-        """Link to the charts of all trials."""
+        """Link to the charts of all completed trials."""
         return self._view(f"{self.key}-all") + "&compareRunsMode=CHART"
 
     @property
     def run(self) -> str:
         """Link to the study's own run."""
-        page = f"#/experiments/{self.experiment_id}/runs/{self.run_id}"
+        return self._page("")
+
+    @property
+    def progress(self) -> str:
+        """Link to the study's own curves: every objective, and the best so far, by trial."""
+        return self._page("/model-metrics")
+
+    @property
+    def report(self) -> str:
+        """Link to the report, which has all trials in its plots."""
+        return self._page(f"/artifacts/{REPORT}")
+
+    def _page(self, part: str) -> str:
+        page = f"#/experiments/{self.experiment_id}/runs/{self.run_id}{part}"
         return f"{page}?workflowType=machine_learning"
 
     def _view(self, key: str) -> str:
@@ -76,11 +91,13 @@ def shared_views(study: StudyInfo, located: Located, created: int, updated: int)
         updated: Unix time in milliseconds.
     """
     table = _table(study, located)
-    leaders = table | _charts("FIRST_10_RUNS", _leader_charts(study))
-    everything = table | _charts("SHOW_ALL", _overview_charts(study))
+    leaders = table | _charts("FIRST_20_RUNS", _leader_charts(study))
+    # A diverged trial stands for an untrained network: it would press all others to one edge.
+    trained = f"{table['searchFilter']} and tags.state = 'complete' and tags.diverged IS NULL"
+    overview = table | _charts("SHOW_ALL", _overview_charts(study)) | {"searchFilter": trained}
     states = {
         located.key: (f"{study.name}: leading trials", leaders),
-        f"{located.key}-all": (f"{study.name}: all trials", everything),
+        f"{located.key}-all": (f"{study.name}: completed trials", overview),
     }
     return {
         f"mlflow.sharedViewState.{key}": json.dumps(
@@ -90,33 +107,24 @@ def shared_views(study: StudyInfo, located: Located, created: int, updated: int)
     }
 
 
-def searched(study: StudyInfo) -> list[str]:
-    """What the search chooses in every trial, the main choices first."""
-    varied = [name for name, words in study.space.items() if _is_varied(words)]
-    # A component's own hyperparameter (optimizer.adam.lr) exists only where it was chosen.
-    common = [name for name in varied if not (name.count(".") > 1 and name.split(".")[0] in KINDS)]
-    return sorted(common, key=lambda name: name not in MAIN_CHOICES)
-
-
-def _is_varied(words: str) -> bool:
-    return words.startswith("one of ") or " to " in words
-
-
 def _table(study: StudyInfo, located: Located) -> dict[str, object]:
-    choices = searched(study)
-    choices += [name for name in MAIN_CHOICES if name in study.space and name not in choices]
+    main = [name for name in choices.MAIN if name in study.space]
+    chosen = dict.fromkeys([*choices.searched(study), *main])
     objective, state = "metrics.`objective`", "tags.`state`"
-    params = [f"params.`{name}`" for name in choices[:3]]
+    params = [f"params.`{name}`" for name in list(chosen)[:3]]
     others = [f"metrics.`{other.name}`" for other in study.objectives[1:]]
-    columns = [objective, *others, *params, state]
+    # The page's own columns; wide by default, and always there.
+    widths = {"attributes.`Run Name`": 125, "runDateAndNestInfo": 110}
+    widths |= {objective: 95} | dict.fromkeys([*params, state], 82)
+    columns = [objective, *others, *params, state, "tags.`diagnosis`"]
     return {
         "searchFilter": f"tags.`mlflow.parentRunId` = '{located.run_id}'",
         "orderByKey": objective,
         "orderByAsc": not study.larger_is_better,
         "selectedColumns": columns,
-        "columnOrder": columns,
-        # Narrow enough for the state, which the page puts last, to be seen without scrolling.
-        "columnWidths": {objective: 100} | dict.fromkeys([*params, state], 85),
+        "columnOrder": [*list(widths)[:2], *columns],
+        # Narrow enough for the state to be seen beside the panel that MLflow opens on the right.
+        "columnWidths": widths,
     }
 
 
@@ -127,11 +135,13 @@ def _charts(
     others = {"uuid": "m", "name": "Model metrics", "display": False, "isReordered": False}
     return {
         "runsHiddenMode": shown,
+        # The list takes half of the page beside the panel that MLflow opens; a click brings it.
+        "runListHidden": True,
         "isAccordionReordered": True,
         "compareRunSections": [
             *(
                 {"uuid": name, "name": name, "display": True, "isReordered": True}
-                | {"columns": 2 if len(charts) > 1 else 1}
+                | {"columns": min(len(charts), 3), "cardHeight": 290}
                 for name, charts in sections.items()
             ),
             others,
@@ -144,30 +154,36 @@ def _charts(
     }
 
 
-def _leader_charts(study: StudyInfo) -> dict[str, list[dict[str, object]]]:
+def _curve(metric: str, scale: str = "linear") -> dict[str, object]:
     # Without `lineSmoothness` 0 the page smooths curves and says nothing of it.
-    charts: list[dict[str, object]] = [
-        {"type": "LINE", "metricKey": metric, "lineSmoothness": 0}
-        for metric in dict.fromkeys([f"val_{study.metric}", "val_loss", "train_loss"])
-    ]
-    return {"Leading trials": [*charts, {"type": "BAR", "metricKey": "objective"}]}
+    chart = {"type": "LINE", "metricKey": metric, "lineSmoothness": 0}
+    return chart | {"displayPoints": False, "scaleType": scale}
+
+
+def _objective_by(metric: str) -> dict[str, object]:
+    return {
+        "type": "SCATTER",
+        "xaxis": {"key": metric, "type": "METRIC"},
+        "yaxis": {"key": "objective", "type": "METRIC"},
+    }
+
+
+def _leader_charts(study: StudyInfo) -> dict[str, list[dict[str, object]]]:
+    scales = {f"val_{study.metric}": "linear", "val_loss": "log", "train_loss": "log"}
+    first, *others = (_curve(metric, scale) for metric, scale in scales.items())
+    scatters = [_objective_by("trial_number"), _objective_by("log10_learning_rate")]
+    return {legend(study) or "Leading trials": [first, *scatters, *others]}
 
 
 def _overview_charts(study: StudyInfo) -> dict[str, list[dict[str, object]]]:
-    def scatter(across: str) -> dict[str, object]:
-        return {
-            "type": "SCATTER",
-            "xaxis": {"key": across, "type": "METRIC"},
-            "yaxis": {"key": "objective", "type": "METRIC"},
-        }
-
-    sections = {"Search": [scatter("trial_number"), scatter("training_seconds")]}
-    if choices := searched(study):
+    across = ("trial_number", "log10_learning_rate", "training_seconds")
+    sections = {legend(study) or "Completed trials": [_objective_by(metric) for metric in across]}
+    if common := choices.searched(study):
         # The page drops a run that lacks one of the parameters: only what every trial has.
         parallel = {
             "type": "PARALLEL",
-            "selectedParams": choices[:8],
-            "selectedMetrics": ["objective"],
+            "selectedParams": common[:6],
+            "selectedMetrics": ["log10_learning_rate", "objective"],
             "showAllRuns": True,
         }
         sections["Choices"] = [parallel]
