@@ -350,6 +350,14 @@ def test_the_file_comes_before_the_environment(
     assert str(refused(write())).startswith("MLFLOW_TRACKING_URI: expected an address such as")
 
 
+def test_the_best_network_is_registered_where_the_file_asks_for_it(write: Write) -> None:
+    asked = '[mlflow]\nregister = "flowers"\n'
+    study, _ = load_study(write(asked))
+    assert study.register == "flowers"
+    with pytest.raises(StudyError, match="expected a name without / and :, got 'my/flowers'"):
+        load_study(write(asked.replace("flowers", "my/flowers")))
+
+
 def test_plugins_come_from_the_file_the_environment_and_the_command_line(
     write: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

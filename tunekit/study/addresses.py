@@ -29,3 +29,8 @@ def sqlite_file(address: str) -> Path | None:
     """The file of a SQLite address; None for other addresses, and for a store in memory."""
     match = _SQLITE.fullmatch(address)
     return None if match is None or match[2] == ":memory:" else Path(match[2])
+
+
+def shown(address: str) -> str:
+    """What somebody gave as an address, for an error message, unless it may hold a password."""
+    return "something with a user's name" if "@" in address else repr(address)

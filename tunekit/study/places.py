@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunekit.errors import StudyError
-from tunekit.study.addresses import absolute, sqlite_file
+from tunekit.study.addresses import absolute, shown, sqlite_file
 from tunekit.study.schema import Document, known_keys, validated
 from tunekit.study.source import Source, assign, read
 
@@ -75,7 +75,8 @@ def _storage(document: Document, source: Source) -> str:
     address = document.study.storage or "sqlite:///optuna.db"
     if "://" not in address:
         raise source.error(
-            f'expected an address such as "sqlite:///optuna.db", got {address!r}', "study.storage"
+            f'expected an address such as "sqlite:///optuna.db", got {shown(address)}',
+            "study.storage",
         )
     return absolute(address, source.folder)
 
@@ -88,7 +89,7 @@ def _tracking_uri(document: Document, source: Source) -> str:
     if "://" not in given and not given.startswith("databricks"):
         message = (
             'expected an address such as "sqlite:///mlflow.db" or "http://localhost:5000", '
-            f"got {given!r}"
+            f"got {shown(given)}"
         )
         if address is None:
             raise StudyError(message, file=variable)

@@ -220,6 +220,13 @@ class MlflowTable(Table):
     """MLflow's address; MLFLOW_TRACKING_URI, or mlflow.db beside the study file, if left out."""
     experiment: str | None = Field(default=None, min_length=1)
     """The experiment's name; the study's name if left out."""
+    registered: str | None = Field(
+        default=None,
+        min_length=1,
+        alias="register",  # which every class has already
+        json_schema_extra={"pattern": r"^[^/:]*[^/:\s][^/:]*$"},
+    )
+    """The registered model that the best network becomes a version of; none if left out."""
 
 
 class Document(Table):
@@ -243,7 +250,8 @@ def tables() -> dict[str, list[str]]:
     for name, field in Document.model_fields.items():
         assert isinstance(field.annotation, type)
         assert issubclass(field.annotation, Table)
-        known[name] = list(field.annotation.model_fields)
+        fields = field.annotation.model_fields
+        known[name] = [inner.alias or key for key, inner in fields.items()]
     return known
 
 

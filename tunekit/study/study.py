@@ -101,6 +101,7 @@ class Study:
         artifact_root: Where a new local MLflow store keeps artifacts, or None for the server's
             own place.
         experiment: MLflow's experiment name.
+        register: The registered model that the best network becomes a version of, or None.
         command: The command that searches it again.
         document: The validated tables, command-line changes included.
         source: What errors about the study name.
@@ -135,6 +136,7 @@ class Study:
     tracking_uri: str
     artifact_root: str | None
     experiment: str
+    register: str | None
     command: str
     document: Document
     source: Source
@@ -250,6 +252,7 @@ def load_study(
         tracking_uri=at.tracking_uri,
         artifact_root=at.artifact_root,
         experiment=at.experiment,
+        register=_registered(document, source),
         command=search_command(source, content, tuple(plugins)),
         document=document,
         source=source,
@@ -322,6 +325,14 @@ def _check_target(target: object, source: Source) -> None:
             raise source.error("expected a text that is not empty, got ''", key)
         if name in names[:i]:
             raise source.error(f"the column {name!r} is in this list twice", key)
+
+
+def _registered(document: Document, source: Source) -> str | None:
+    """The name of a registered model, such as MLflow takes it."""
+    name = document.mlflow.registered
+    if name is not None and (not name.strip() or "/" in name or ":" in name):
+        raise source.error(f"expected a name without / and :, got {name!r}", "mlflow.register")
+    return name
 
 
 def _options(table: str, chosen: SamplerTable | PrunerTable, source: Source) -> dict[str, Scalar]:
