@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from tunekit import publish
 from tunekit.errors import WorkError
 from tunekit.records import StudyResult
 from tunekit.search.recall import recalled
-from tunekit.search.run import run_search
 from tunekit.search.setting import Setting
 from tunekit.study.study import load_study
 
@@ -66,7 +66,7 @@ def search_study(
         executor=executor,
         recalled=recalled,
     )
-    result = run_search(Setting.of(opened, registry), fresh=fresh).result
+    result = publish.search(Setting.of(opened, registry), fresh=fresh).result
     if result.status == "failed":
         raise WorkError(result.why_failed, file=opened.file)
     return result

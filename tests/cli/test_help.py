@@ -32,6 +32,8 @@ OPTIONS = {
     "check": ("--expect", "--plugin", "--json"),
     "schema": ("--plugin", "--output"),
     "report": ("--output", "--set", "--plugin"),
+    "predict": ("--output", "--tracking-uri", "--set", "--json"),
+    "sync": ("--set", "--plugin", "--json"),
     "ui": ("--port", "--browser", "--no-browser", "--set"),
 }
 

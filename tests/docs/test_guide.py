@@ -234,7 +234,7 @@ def test_what_does_not_agree_with_the_page(shown: str, printed: str) -> None:
     assert not agrees(shown, printed)
 
 
-@pytest.mark.parametrize("page", ["guide.md", "search.md"])
+@pytest.mark.parametrize("page", ["guide.md", "search.md", "models.md"])
 def test_a_page_does_what_it_says(tmp_path: Path, variables: dict[str, str], page: str) -> None:
     Reader(tmp_path, variables).follow(DOCS / page)
 

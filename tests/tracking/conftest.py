@@ -9,14 +9,30 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tunekit.records import Curve, FinishedTrial, State, StudyInfo, StudyResult, TestScore
+from tunekit.data.options import DataOptions
+from tunekit.data.prepare import prepare
+from tunekit.model import Model
+from tunekit.nn.recipe import Recipe
+from tunekit.nn.training import advance, start
+from tunekit.plugins import PluginFile, load
+from tunekit.records import (
+    Curve,
+    FinishedTrial,
+    State,
+    StudyInfo,
+    StudyResult,
+    Table,
+    TestScore,
+)
+from tunekit.space import Scalar
 from tunekit.tracking.client import connect, quiet
 from tunekit.tracking.locate import locate
 from tunekit.tracking.projection import Projection
@@ -134,6 +150,61 @@ def make_result(trials: tuple[FinishedTrial, ...]) -> StudyResult:
     )
     test = TestScore("accuracy", 0.953, 0.004, (0.949, 0.957, 0.953))
     return StudyResult("finished", best, trials, test=test, seconds=200.0)
+
+
+def train_model(
+    seed: int = 0,
+    files: Sequence[PluginFile] = (),
+    only: Sequence[str] = ("size", "rooms", "town"),
+    **changes: Scalar,
+) -> Model:
+    """A network that was trained on numbers and texts, some of them missing."""
+    configuration: dict[str, Scalar] = {
+        "activation": "tanh",
+        "initializer": "he_normal",
+        "loss": "cross_entropy",
+        "optimizer": "adam",
+        "optimizer.adam.lr": 0.02,
+        "schedule": "constant",
+        "network.hidden": "6",
+        "network.normalization": "none",
+        "epochs": 2,
+        "batch_size": 16,
+        "patience": 0,
+        "warmup": 0.0,
+        "dtype": "float32",
+        **changes,
+    }
+    rng = np.random.default_rng(5)
+    size, town = rng.normal(10, 3, 60), rng.choice(["Lima", "Oslo"], 60).astype(object)
+    size[::7], town[::11] = np.nan, None
+    columns = {"size": size, "rooms": rng.integers(1, 6, 60), "town": town}
+    price = np.array(["low", "high"])[(columns["rooms"] > 3).astype(int)]
+    options = DataOptions("houses.csv", target="price", test=0.2, validation=0.25)
+    used = {name: columns[name] for name in only}
+    problem = prepare(Table(used, price, "houses"), options, seed=1)
+    registry = load(files, entry_points=False)
+    recipe = Recipe.of(configuration, registry, "accuracy")
+    begun = start(recipe, problem.final, problem.outputs, np.random.SeedSequence(seed))
+    return Model.of(
+        "digits",
+        advance(begun, recipe.epochs),
+        problem,
+        registry,
+        configuration=configuration,
+        provenance={"study": "digits", "trial": 7, "metric": "accuracy", "validation": 0.9},
+    )
+
+
+@pytest.fixture(scope="session")
+def train() -> Callable[..., Model]:
+    return train_model
+
+
+@pytest.fixture(scope="session")
+def model() -> Model:
+    """A small network."""
+    return train_model()
 
 
 @pytest.fixture(scope="session")

@@ -86,15 +86,19 @@ def test_a_server_that_is_gone_is_told_once_and_what_is_missing_at_the_end(
         "on, and what is missing is delivered when MLflow is back."
     )
     assert last == (
-        "5 of 5 trials are not in MLflow; they are recorded, and `tunekit sync study.toml` "
-        "delivers them."
+        "5 of 5 trials are not in MLflow, but recorded; `tunekit sync study.toml` delivers what "
+        "is missing."
     )
     assert "secret" not in caplog.text
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_search_does_not_wait_for_a_server_that_does_not_answer(
-    study: StudyInfo, trials: Trials, silent_port: int
+    study: StudyInfo,
+    trials: Trials,
+    result: Result,
+    silent_port: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     silent = Courier(replace(study, tracking_uri=f"http://127.0.0.1:{silent_port}"))
     begin = time.monotonic()
@@ -104,6 +108,8 @@ def test_a_search_does_not_wait_for_a_server_that_does_not_answer(
         silent.take(trial)
 
     assert time.monotonic() - begin < 0.5
+    monkeypatch.setattr(courier, "PATIENCE", 0)
+    assert not silent.finish(result(trials(20)))  # or it tells its failure to a later test
 
 
 def test_the_end_of_a_search_waits_for_so_long_and_no_longer(
@@ -122,7 +128,7 @@ def test_the_end_of_a_search_waits_for_so_long_and_no_longer(
     assert not silent.finish(result(trials(3)))
 
     slow, missing = caplog.messages
-    assert slow.startswith("MLflow is slow: 3 of 3 trials are still on their way. Ctrl-C ends")
+    assert slow.startswith("MLflow is slow: 3 of 3 trials are still on the way. Ctrl-C ends")
     assert missing.startswith("3 of 3 trials are not in MLflow")
 
 

@@ -82,6 +82,6 @@ def test_artifacts_that_cannot_be_kept_do_not_keep_the_trials_back(
 
     (said,) = caplog.messages
     assert said.endswith(
-        f"Not a directory: '{folder}/file/artifacts'. Trials are delivered, the study file is not."
+        f"Not a directory: '{folder}/file/artifacts'. Trials are delivered, files are not."
     )
     assert delivered(study) == 2

@@ -12,6 +12,7 @@ from mlflow.entities import Run
 
 from tunekit.errors import WorkError
 from tunekit.records import FinishedTrial, StudyInfo, StudyResult
+from tunekit.tracking import rows
 from tunekit.tracking.client import quiet
 from tunekit.tracking.locate import locate, locate_study
 from tunekit.tracking.projection import Projection, synchronize
@@ -144,7 +145,7 @@ def test_a_second_delivery_changes_nothing(
         projection = Projection(study)
         projection.start()
         projection.deliver(trials())
-        projection.keep_study_file()
+        projection.keep_files()
         projection.finish(result(trials()))
         return content(folder)
 
@@ -212,6 +213,7 @@ def test_a_kill_in_the_middle_of_a_delivery_is_repaired(
     # A delivery is three calls for the trial's run and one for the study's run.
     Projection(study).deliver(trials(2))
     whole = {name: len(rows) for name, rows in content(folder).items()}
+    monkeypatch.setattr(rows, "TABLES", {"runs": ""})  # call by call, as with a server
     half = Projection(replace(study, identity="killed", experiment="killed"))
     half.deliver(trials(1))
     left = calls
@@ -242,6 +244,18 @@ def test_a_kill_in_the_middle_of_a_delivery_is_repaired(
         assert after[name] == 2 * whole[name]
 
 
+def test_a_database_gets_a_trial_in_one_piece(
+    study: StudyInfo, trials: Trials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    projection = Projection(study)
+    projection.start()
+    monkeypatch.setattr(projection._client, "create_run", None)
+
+    projection.deliver(trials(2))
+
+    assert [run.info.status for run in runs(study)[1]] == ["FINISHED", "FINISHED"]
+
+
 def test_a_run_that_was_created_twice_is_one_again(study: StudyInfo, trials: Trials) -> None:
     Projection(study).deliver(trials(1))
     _, (run,) = runs(study)
@@ -256,6 +270,7 @@ def test_a_run_that_was_created_twice_is_one_again(study: StudyInfo, trials: Tri
 def test_a_run_whose_creation_was_not_confirmed_is_not_created_again(
     study: StudyInfo, trials: Trials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(rows, "TABLES", {"runs": ""})  # call by call, as with a server
     projection = Projection(study)
     projection.deliver(trials(1))
     create = projection._client.create_run
@@ -286,7 +301,7 @@ def test_a_deleted_experiment_is_refused_in_words(study: StudyInfo, trials: Tria
 def test_the_study_file_is_kept_where_the_study_says(study: StudyInfo, folder: Path) -> None:
     projection = Projection(study)
     projection.start()
-    projection.keep_study_file()
+    projection.keep_files()
 
     (kept,) = (folder / "mlartifacts").rglob("study.toml")
     assert kept.read_text() == study.text

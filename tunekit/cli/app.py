@@ -12,7 +12,19 @@ from typing import Any
 
 import typer
 
-from tunekit.cli import check, completion, new, plugins, report, schema, search, train, ui
+from tunekit.cli import (
+    check,
+    completion,
+    new,
+    plugins,
+    predict,
+    report,
+    schema,
+    search,
+    sync,
+    train,
+    ui,
+)
 from tunekit.cli.output import complain, kept_for_json, write_no_more
 from tunekit.errors import InputError, TunekitError, WorkError
 
@@ -48,7 +60,9 @@ for name, command, summary in (
     ("check", check.command, "Find the mistakes in a plugin."),
     ("schema", schema.command, "Print a JSON Schema of study files, for editors."),
     ("report", report.command, "Write a page on a study."),
+    ("predict", predict.command, "Predict new rows with a network that a search found."),
     ("ui", ui.command, "Open the MLflow UI on a study's results."),
+    ("sync", sync.command, "Bring MLflow up to date with a study's record."),
 ):
     app.command(name, short_help=summary)(_interruptible(command))
 

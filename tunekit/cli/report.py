@@ -58,6 +58,7 @@ def command(
 
 def _write(study: Study, file: Path, path: Path) -> None:
     from tunekit.report.page import page
+    from tunekit.report.plots import plots
     from tunekit.search.importances import importances
     from tunekit.search.recalled_study import recalled
 
@@ -77,7 +78,7 @@ def _write(study: Study, file: Path, path: Path) -> None:
     from tunekit.tracking.report import keep_report
 
     try:
-        keep_report(info, html)
+        keep_report(info, html, plots(info, result, mattered))
     except WorkError as error:
         logger.warning("%s. The report is in the file only.", error.message.rstrip("."))
 

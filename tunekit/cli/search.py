@@ -94,13 +94,13 @@ def command(
 
 
 def _search(setting: Setting, look: str, *, fresh: bool, as_json: bool) -> StudyResult:
+    from tunekit import publish
     from tunekit.cli import progress, summary
-    from tunekit.search.run import run_search
 
     watcher = progress.watcher()
     setting.registry.observe(watcher)
     try:
-        search = run_search(setting, fresh=fresh)
+        search = publish.search(setting, fresh=fresh)
     finally:
         if isinstance(watcher, progress.Bars):
             watcher.stop()
@@ -108,13 +108,13 @@ def _search(setting: Setting, look: str, *, fresh: bool, as_json: bool) -> Study
     if result.status == "failed":
         raise WorkError(result.why_failed, file=info.file)
     if as_json:
-        print_json(summary.as_json(info, result, _in_mlflow(info), asdict(search.seconds)))
+        print_json(summary.as_json(info, result, in_mlflow(info), asdict(search.seconds)))
     else:
         summary.print_summary(info, result, look=look)
     return result
 
 
-def _in_mlflow(info: StudyInfo) -> dict[str, str | None]:
+def in_mlflow(info: StudyInfo) -> dict[str, str | None]:
     """Where MLflow shows the study; the address is that of `tunekit ui` for a local store."""
     from tunekit.tracking.client import redacted
     from tunekit.tracking.locate import locate

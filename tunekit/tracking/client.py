@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from tunekit.errors import WorkError
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
@@ -27,13 +29,21 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",
+}
+
+_REFUSALS = {
+    401: "it wants a user name and a password, or other ones than it was given: set "
+    "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+    403: "it does not let this user write there: ask for the permission EDIT on the experiment, or "
+    "name another one",
+    421: "it does not answer to this name: its MLFLOW_SERVER_ALLOWED_HOSTS must have it",
 }
 
 _TALKATIVE = ("mlflow", "alembic", "sqlalchemy", "urllib3")
 _UNHEARD = rf"({'|'.join(_TALKATIVE)})\b"
-_levels = list[tuple[logging.Logger, int]]()
-_quiet = 0
+_levels = list[dict[str, int]]()  # those before the first one inside, one entry for each inside
 _changing = threading.Lock()
 
 
@@ -43,7 +53,6 @@ def quiet() -> Iterator[None]:
 
     Several threads may be inside at the same time.
     """
-    global _quiet
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     # For good: `warnings.catch_warnings` is for one thread at a time.
@@ -53,20 +62,18 @@ def quiet() -> Iterator[None]:
     import mlflow  # noqa: F401
 
     with _changing:
-        _quiet += 1
-        if _quiet == 1:
-            loggers = [logging.getLogger(name) for name in _TALKATIVE]
-            _levels[:] = [(logger, logger.level) for logger in loggers]
-            for logger in loggers:
-                logger.setLevel(logging.CRITICAL + 1)
+        _levels.append({name: logging.getLogger(name).level for name in _TALKATIVE})
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
         with _changing:
-            _quiet -= 1
-            if _quiet == 0:
-                for logger, level in _levels:
-                    logger.setLevel(level)
+            # Whoever leaves last leaves the levels as the first one found them.
+            before = _levels.pop() if len(_levels) == 1 else _levels.pop(1)
+            if not _levels:
+                for name, level in before.items():
+                    logging.getLogger(name).setLevel(level)
 
 
 def connect(tracking_uri: str) -> MlflowClient:
@@ -75,6 +82,8 @@ def connect(tracking_uri: str) -> MlflowClient:
 
     path = local_path(tracking_uri)
     if tracking_uri.startswith("sqlite:") and path is not None and not path.exists():
+        if not path.parent.is_dir():
+            raise WorkError(f"there is no folder {path.parent}; make it")
         _create(path)
     return MlflowClient(tracking_uri)
 
@@ -151,6 +160,9 @@ def redacted(text: str) -> str:
 
 def told(error: Exception) -> str:
     """An exception in one line that is safe to show."""
+    status = getattr(error, "get_http_status_code", lambda: 0)()
+    if status in _REFUSALS:
+        return _REFUSALS[421 if "Invalid Host" in str(error) else status]
     cause: BaseException = error
     while deeper := cause.__cause__ or cause.__context__:
         cause = deeper

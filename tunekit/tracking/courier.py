@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from tunekit.records import FinishedTrial, StudyInfo, StudyResult
 from tunekit.study.command import other_command
@@ -15,7 +16,7 @@ logger = logging.getLogger("tunekit")
 
 PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 """Seconds to the next attempt after so many that failed; the last one from then on."""
-SLOW = 5.0
+SLOW = 15.0
 """Seconds of waiting at the end of a search after which a person is told what for."""
 PATIENCE = 60.0
 """Seconds without a delivered trial after which the end of a search waits no longer."""
@@ -32,18 +33,22 @@ class Courier:
 
     Args:
         study: The study that starts.
+
+    Attributes:
+        study: The study.
+        is_done: Whether MLflow has everything, the result included.
     """
 
     def __init__(self, study: StudyInfo) -> None:
-        self._study = study
+        self.study = study
         self._projection = Projection(study)
         self._trials = list(study.recorded)
         self._result: StudyResult | None = None
         self._changed = threading.Condition()
         self._failures = 0
         self._has_told = False
-        self._has_started = self._has_file = self._lacks_artifacts = False
-        self._is_done = self._is_given_up = False
+        self._has_started = self._has_tried_file = self._lacks_artifacts = False
+        self.is_done = self._is_given_up = False
         self._thread = threading.Thread(target=self._run, name="tunekit-mlflow", daemon=True)
 
     def start(self) -> None:
@@ -69,14 +74,12 @@ class Courier:
             self._result = result
             self._failures = min(self._failures, 1)  # the next attempt comes at once
             self._changed.notify()
-        try:
+        with suppress(KeyboardInterrupt):
             self._wait(is_short=result.status != "finished")
-        except KeyboardInterrupt:
-            pass
         self._is_given_up = True
-        if not self._is_done:
+        if not self.is_done:
             self._say_what_is_missing()
-        return self._is_done
+        return self.is_done
 
     @property
     def arrived(self) -> int:
@@ -85,22 +88,21 @@ class Courier:
 
     def _wait(self, *, is_short: bool) -> None:
         begin = moved = time.monotonic()
-        arrived, is_told = self.arrived, False
+        before, is_told = (self.arrived, self._failures), False
         while self._thread.is_alive():
             self._thread.join(0.1)
             now = time.monotonic()
-            if self.arrived != arrived:
-                arrived, moved = self.arrived, now
+            # A failure counts, too: it may have taken long to come, and another attempt follows.
+            if (self.arrived, self._failures) != before:
+                before, moved = (self.arrived, self._failures), now
             patience = PATIENCE_WITH_FAILURE if is_short or self._failures else PATIENCE
             if now - moved > patience:
                 return
             if now - begin > SLOW and not is_told and not self._failures:
                 is_told = True
                 logger.warning(
-                    "MLflow is slow: %d of %d trials are still on their way. Ctrl-C ends the "
-                    "waiting; %s later.",
-                    len(self._trials) - arrived,
-                    len(self._trials),
+                    "MLflow is slow: %s still on the way. Ctrl-C ends the waiting; %s later.",
+                    self._missing,
                     self._remedy,
                 )
 
@@ -113,66 +115,67 @@ class Courier:
             except Exception as error:
                 self._failures += 1
                 self._tell(error)
-                if not self._rest():
+                if result is not None and self._failures > 1:
                     return
+                self._rest()
                 continue
             self._failures = 0
             if result is not None:
-                self._is_done = True
+                self.is_done = True
                 return
             with self._changed:
-                self._changed.wait_for(lambda: self._has_news(trials))
+                while self._result is None and len(self._trials) == len(trials):
+                    self._changed.wait()
 
-    def _has_news(self, known: Sequence[FinishedTrial]) -> bool:
-        return self._result is not None or len(self._trials) > len(known)
-
-    def _rest(self) -> bool:
-        """Pause after a failure, until the search ends at the most; False if it has ended."""
+    def _rest(self) -> None:
+        """Pause after a failure, until the search ends at the most."""
+        pause = PAUSES[min(self._failures, len(PAUSES)) - 1]
         with self._changed:
-            is_last = self._result is not None and self._failures > 1
-            if not is_last:
-                pause = PAUSES[min(self._failures, len(PAUSES)) - 1]
-                self._changed.wait_for(lambda: self._result is not None, pause)
-        return not is_last
+            self._changed.wait_for(lambda: self._result is not None, pause)
 
     def _deliver(self, trials: Sequence[FinishedTrial], result: StudyResult | None) -> None:
         if not self._has_started:
             self._projection.start()
             self._has_started = True
         self._projection.deliver(trials)
-        if not self._has_file or result is not None:
-            self._keep_study_file()
+        if not self._has_tried_file:
+            self._keep_files()
         if result is not None:
             self._projection.finish(result)
+            self._keep_files()  # again: the store may be another one by now
 
-    def _keep_study_file(self) -> None:
-        if self._lacks_artifacts:
-            return
+    def _keep_files(self) -> None:
         try:
-            self._projection.keep_study_file()
-            self._has_file = True
+            self._projection.keep_files()
         except Exception as error:
             # Artifacts may go to a place of their own; that this machine cannot reach it is no
             # reason to keep the trials back.
-            self._lacks_artifacts = True
-            logger.warning("%s. Trials are delivered, the study file is not.", self._failure(error))
+            if not self._lacks_artifacts:
+                self._lacks_artifacts = True
+                logger.warning("%s. Trials are delivered, files are not.", self._failure(error))
+        self._has_tried_file = True
 
     def _tell(self, error: Exception) -> None:
         if not self._has_told and not self._is_given_up:
             self._has_told = True
-            logger.warning(
-                "%s. The search goes on, and what is missing is delivered when MLflow is back.",
-                self._failure(error),
-            )
+            hope = "The search goes on, and what is missing is delivered when MLflow is back."
+            logger.warning("%s.%s", self._failure(error), "" if self._result else f" {hope}")
 
     def _say_what_is_missing(self) -> None:
+        logger.warning(
+            "%s not in MLflow, but recorded; %s.",
+            self._missing.capitalize(),
+            self._remedy,
+        )
+
+    @property
+    def _missing(self) -> str:
         missing = len(self._trials) - self.arrived
-        what = f"{missing} of {len(self._trials)} trials are" if missing > 0 else "The result is"
-        logger.warning("%s not in MLflow; they are recorded, and %s.", what, self._remedy)
+        return f"{missing} of {len(self._trials)} trials are" if missing > 0 else "the result is"
 
     @property
     def _remedy(self) -> str:
-        return f"`{other_command(self._study.command, 'sync')}` delivers them"
+        return f"`{other_command(self.study.command, 'sync')}` delivers what is missing"
 
     def _failure(self, error: Exception) -> str:
-        return failure(self._study.tracking_uri, error).rstrip(".")
+        return failure(self.study.tracking_uri, error).rstrip(".")

@@ -33,4 +33,9 @@ def tunekit_study_finished(result: StudyResult) -> None:
     """Bring the result to MLflow."""
     if courier := _following.get():
         courier.finish(result)
-    _following.set(None)
+
+
+def is_up_to_date(study: StudyInfo) -> bool:
+    """Whether MLflow has all of a search that ended in this thread just now."""
+    courier = _following.get()
+    return courier is not None and courier.study is study and courier.is_done

@@ -11,13 +11,13 @@ import contextlib
 import getpass
 import time
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tunekit.errors import WorkError
 from tunekit.records import FinishedTrial, StudyInfo, StudyResult
-from tunekit.tracking import content
+from tunekit.tracking import content, dataset, rows
 from tunekit.tracking.client import (
     connect,
     disconnect,
@@ -27,8 +27,10 @@ from tunekit.tracking.client import (
     store_file,
     told,
 )
+from tunekit.tracking.colours import colour
 from tunekit.tracking.content import STUDY_TAG, Point, milliseconds
 from tunekit.tracking.description import description
+from tunekit.tracking.rows import EndedRun
 from tunekit.tracking.view import Located, shared_views
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 PARENT_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
+PORTION = 50
+"""Trials after which a long delivery is told to go on."""
 ENDED = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 
 
@@ -96,10 +100,12 @@ class Projection:
                 self._open().info.run_id, ENDED[result.status], _last(result.trials)
             )
 
-    def keep_study_file(self) -> None:
-        """Keep the study file's text as an artifact of the study's run."""
+    def keep_files(self) -> None:
+        """Keep the study file's text and a page on the data as artifacts of the study's run."""
         with quiet():
-            self._client.log_text(self._open().info.run_id, self.study.text, "study.toml")
+            run_id = self._open().info.run_id
+            self._client.log_text(run_id, self.study.text, "study.toml")
+            self._client.log_text(run_id, dataset.page(self.study), dataset.PAGE)
 
     @cached_property
     def _client(self) -> MlflowClient:
@@ -174,23 +180,40 @@ class Projection:
         self._runs, self._delivered = runs, delivered
 
     def _deliver(self, trial: FinishedTrial, parent: Run) -> None:
-        run_id = self._runs.get(trial.number)
-        if run_id is None:
-            run = self._client.create_run(
-                parent.info.experiment_id,
-                start_time=milliseconds(trial.started),
-                tags={PARENT_TAG: parent.info.run_id, **content.tags(trial), **_origin()},
-                run_name=f"trial {trial.number}",
-            )
-            run_id = self._runs[trial.number] = run.info.run_id
-        for points, params in content.batches(content.points(trial), content.parameters(trial)):
-            self._log(run_id, points, params)
-        self._log(parent.info.run_id, self._progress(trial))
-        # Last, so that a run that has ended is whole and counted in its parent.
-        self._client.set_terminated(
-            run_id, content.STATUS[trial.state], milliseconds(trial.finished)
+        run = EndedRun(
+            name=f"trial {trial.number}",
+            status=content.STATUS[trial.state],
+            started=milliseconds(trial.started),
+            ended=milliseconds(trial.finished),
+            tags={
+                PARENT_TAG: parent.info.run_id,
+                **content.tags(trial),
+                **colour(self.study, trial),
+                **_origin(),
+            },
+            params=content.parameters(trial),
+            points=content.points(trial),
         )
+        progress, half = self._progress(trial), self._runs.get(trial.number)
+        written = None if half else rows.write(self._client, run, parent.info.run_id, progress)
+        self._runs[trial.number] = written or self._by_client(run, half, parent, progress)
         self._delivered.add(trial.number)
+
+    def _by_client(
+        self, run: EndedRun, run_id: str | None, parent: Run, progress: list[Point]
+    ) -> str:
+        """Write a run call by call, or complete one that a kill left half written."""
+        if run_id is None:
+            made = self._client.create_run(
+                parent.info.experiment_id, run.started, run.tags, run.name
+            )
+            run_id = str(made.info.run_id)
+        for points, params in content.batches(run.points, run.params):
+            self._log(run_id, points, params)
+        self._log(parent.info.run_id, progress)
+        # Last, so that a run that has ended is whole and counted in its parent.
+        self._client.set_terminated(run_id, run.status, run.ended)
+        return run_id
 
     def _log(
         self,
@@ -253,17 +276,22 @@ class Projection:
             NOTE_TAG: description(self.study, located, result),
         }
         self._log(info.run_id, _scores(result) if result else (), tags=tags)
+        if learnt_from := dataset.dataset_input(self.study):
+            self._client.log_inputs(info.run_id, [learnt_from])
         updated = (_last(result.trials) if result else None) or info.start_time
         for key, value in shared_views(self.study, located, info.start_time, updated).items():
             self._client.set_experiment_tag(info.experiment_id, key, value)
 
 
-def synchronize(study: StudyInfo, result: StudyResult) -> int:
+def synchronize(
+    study: StudyInfo, result: StudyResult, told: Callable[[int, int], None] = lambda *_: None
+) -> int:
     """Bring MLflow up to date with a search that is not running.
 
     Args:
         study: The study, with the trials that its record holds.
         result: How the search ended, as far as the record knows.
+        told: Called after each portion with how many of how many trials MLflow has.
 
     Returns:
         How many trials were missing.
@@ -271,12 +299,14 @@ def synchronize(study: StudyInfo, result: StudyResult) -> int:
     Raises:
         WorkError: MLflow cannot be reached, or refuses.
     """
-    projection = Projection(study)
+    projection, missing = Projection(study), 0
     try:
         projection.start()
-        missing = projection.deliver(study.recorded)
+        for first in range(0, len(study.recorded), PORTION):
+            missing += projection.deliver(study.recorded[first : first + PORTION])
+            told(projection.arrived, len(study.recorded))
         projection.finish(result)
-        projection.keep_study_file()
+        projection.keep_files()
     except Exception as error:
         raise WorkError(failure(study.tracking_uri, error)) from error
     return missing

@@ -1,0 +1,66 @@
+"""``tunekit sync``: bring MLflow up to date with a study's record."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from tunekit.cli.options import Json, Plugin, Set, StudyFile
+from tunekit.cli.output import print_json
+
+PAUSE = 5.0
+"""Seconds between two lines about how far it has come."""
+
+
+def command(
+    study: StudyFile,
+    set_: Set = None,
+    plugin: Plugin = None,
+    as_json: Json = False,
+) -> None:
+    """Bring MLflow up to date with a study's record, also where its store was lost.
+
+    What is there already stays as it is. If MLflow lacks the best network, that is trained again
+    from the record, to the same bits.
+    """
+    from tunekit.search.recall import kept_files, recalled
+    from tunekit.study.places import places_of
+    from tunekit.study.study import load_study
+
+    at = places_of(study, set_ or ())
+    # As they were in the search, also if they are gone; else as the study file names them.
+    files = None if plugin else kept_files(at.storage, at.name)
+    opened, _ = load_study(
+        study, set_=set_ or (), plugins=plugin or (), files=files, recalled=recalled
+    )
+    from tunekit.cli.search import in_mlflow
+    from tunekit.publish import synchronize
+    from tunekit.tracking.client import redacted
+
+    synced = synchronize(opened, _Progress())
+    info, missing = synced.info, synced.delivered
+    if as_json:
+        print_json(
+            {
+                "study": info.name,
+                "trials": len(info.recorded),
+                "delivered": missing,
+                "mlflow": in_mlflow(info),
+            }
+        )
+        return
+    count, where = len(info.recorded), redacted(info.tracking_uri)
+    lacked = f"; {missing} of them were missing" if missing else " already"
+    sys.stdout.write(f"MLflow at {where} has all {count} trials of {info.name}{lacked}.\n")
+
+
+class _Progress:
+    """Says on standard error how far a long delivery has come."""
+
+    def __init__(self) -> None:
+        self._said = time.monotonic()
+
+    def __call__(self, arrived: int, trials: int) -> None:
+        if time.monotonic() - self._said > PAUSE:
+            self._said = time.monotonic()
+            sys.stderr.write(f"{arrived} of {trials} trials are there\n")
