@@ -20,7 +20,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks.fault_cases import LOCAL, SERVED, STUDY, Scene, Store
+from tests.benchmarks.fault_cases import LOCAL, SERVED
+from tests.benchmarks.fault_scene import STUDY, Scene, Store
 from tests.benchmarks.kills import left_over
 from tests.tracking.faults.conftest import Difference, difference, dump
 from tunekit.search.recalled_study import recalled

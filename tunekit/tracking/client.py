@@ -85,6 +85,8 @@ def connect(tracking_uri: str) -> MlflowClient:
         if not path.parent.is_dir():
             raise WorkError(f"there is no folder {path.parent}; make it")
         _create(path)
+        # This process may have had the file open that was there before.
+        disconnect(MlflowClient(tracking_uri))
     return MlflowClient(tracking_uri)
 
 
@@ -168,7 +170,11 @@ def told(error: Exception) -> str:
         cause = deeper
     if isinstance(cause, OSError) and not isinstance(error, OSError):
         # What MLflow says of it is a long chain of whoever passed it on.
-        return "no answer in time" if isinstance(cause, TimeoutError) else str(cause.strerror)
+        no_answer = isinstance(cause, TimeoutError)
+        return "no answer in time" if no_answer else str(cause.strerror or cause)
+    # Of a request that was repeated: (Caused by ResponseError('too many 503 error responses')).
+    if caused := re.search(r"Caused by \w+\(['\"](.*?)['\"]", str(error)):
+        return redacted(caused[1])
     lines = str(error).strip().splitlines() or [type(error).__name__]
     # SQLAlchemy may say first what it was doing; "(sqlite3.OperationalError) ..." is the cause.
     causes = [line for line in lines if re.match(r"\([\w.]+(Error|Exception)\) ", line)]

@@ -71,6 +71,8 @@ class Projection:
     def start(self) -> None:
         """Open the study's run and mark the search as running."""
         with quiet():
+            self._see_that_the_store_is_there()
+            self._parent = None
             self._close_earlier()
             parent = self._open()
             self._client.update_run(parent.info.run_id, status="RUNNING")
@@ -94,6 +96,9 @@ class Projection:
     def finish(self, result: StudyResult) -> None:
         """Deliver what is missing, write the result down and close the study's run."""
         with quiet():
+            # Once more with open eyes: a lost answer leaves a second run, a store that went back to
+            # an older copy lacks some.
+            self._parent = None
             self.deliver(result.trials)
             self._describe(result)
             self._client.set_terminated(
@@ -128,10 +133,22 @@ class Projection:
             experiment_id = self._experiment()
             query = f"tags.`{STUDY_TAG}` = '{self.study.identity}'"
             found = find_runs(self._client, experiment_id, query)
-            parent = found[0] if found else self._create_parent(experiment_id)
-            self._look_up_trials(parent)
+            if not found:
+                self._create_parent(experiment_id)
+                found = find_runs(self._client, experiment_id, query)
+            below = {parent.info.run_id: self._below(parent) for parent in found}
+            # MLflow's client repeats requests, so one lost answer makes two runs.
+            parent, *spare = sorted(found, key=lambda run: -len(below[run.info.run_id]))
+            for run in spare:
+                for child in [*below[run.info.run_id], run]:
+                    self._client.delete_run(child.info.run_id)
+            self._look_up_trials(below[parent.info.run_id])
             self._parent = parent
         return self._parent
+
+    def _below(self, parent: Run) -> list[Run]:
+        query = f"tags.`{PARENT_TAG}` = '{parent.info.run_id}'"
+        return find_runs(self._client, parent.info.experiment_id, query)
 
     def _close_earlier(self) -> None:
         """End what a killed search left running in records that this one took the place of."""
@@ -139,39 +156,45 @@ class Projection:
         for identity in self.study.earlier:
             query = f"tags.`{STUDY_TAG}` = '{identity}'"
             for parent in find_runs(self._client, experiment_id, query):
-                below = f"tags.`{PARENT_TAG}` = '{parent.info.run_id}'"
-                for run in [*find_runs(self._client, experiment_id, below), parent]:
+                for run in [*self._below(parent), parent]:
                     if run.info.status == "RUNNING":
                         self._client.set_terminated(run.info.run_id, "KILLED")
 
     def _experiment(self) -> str:
+        from mlflow.exceptions import MlflowException
+
         name = self.study.experiment
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
-            return self._client.create_experiment(name, self.study.artifact_root)
+            # The answer may be lost, or somebody else be faster.
+            try:
+                return self._client.create_experiment(name, self.study.artifact_root)
+            except MlflowException:
+                experiment = self._client.get_experiment_by_name(name)
+                if experiment is None:
+                    raise
         if experiment.lifecycle_stage != "active":
             raise WorkError(f"the experiment {name!r} was deleted; restore it, or name another one")
         return str(experiment.experiment_id)
 
-    def _create_parent(self, experiment_id: str) -> Run:
+    def _create_parent(self, experiment_id: str) -> None:
         first = min((trial.started for trial in self.study.recorded), default=time.time())
-        return self._client.create_run(
+        self._client.create_run(
             experiment_id,
             start_time=milliseconds(first),
             tags={STUDY_TAG: self.study.identity, **_origin()},
             run_name=self.study.name,
         )
 
-    def _look_up_trials(self, parent: Run) -> None:
+    def _look_up_trials(self, below: Iterable[Run]) -> None:
         """Learn which trials MLflow holds, and which of them a kill left half delivered."""
         runs, delivered = dict[int, str](), set[int]()
-        below = f"tags.`{PARENT_TAG}` = '{parent.info.run_id}'"
-        for run in find_runs(self._client, parent.info.experiment_id, below):
+        # Of two runs of one trial, the one that is whole stays.
+        for run in sorted(below, key=lambda run: run.info.status == "RUNNING"):
             number = run.data.tags.get(content.TRIAL_TAG)
             if number is None:
                 continue
             if int(number) in runs:
-                # MLflow's client repeats requests, so one lost answer makes two runs.
                 self._client.delete_run(run.info.run_id)
                 continue
             runs[int(number)] = run.info.run_id
@@ -276,11 +299,17 @@ class Projection:
             NOTE_TAG: description(self.study, located, result),
         }
         self._log(info.run_id, _scores(result) if result else (), tags=tags)
-        if learnt_from := dataset.dataset_input(self.study):
-            self._client.log_inputs(info.run_id, [learnt_from])
+        self._name_data(info.run_id)
         updated = (_last(result.trials) if result else None) or info.start_time
         for key, value in shared_views(self.study, located, info.start_time, updated).items():
             self._client.set_experiment_tag(info.experiment_id, key, value)
+
+    def _name_data(self, run_id: str) -> None:
+        """Tell what the study learns from; MLflow may refuse to be told again."""
+        inputs = self._client.get_run(run_id).inputs
+        learnt_from = dataset.dataset_input(self.study)
+        if learnt_from is not None and not (inputs and inputs.dataset_inputs):
+            self._client.log_inputs(run_id, [learnt_from])
 
 
 def synchronize(

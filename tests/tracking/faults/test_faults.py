@@ -16,9 +16,10 @@ import pytest
 from tunekit.records import FinishedTrial, StudyInfo, StudyResult
 from tunekit.tracking import courier
 from tunekit.tracking.courier import Courier
+from tunekit.tracking.projection import Projection, synchronize
 
 if TYPE_CHECKING:
-    from tests.tracking.faults.conftest import Difference, Fault, Proxy, Rule, Served
+    from tests.tracking.faults.conftest import Difference, Fault, Proxy, Rows, Rule, Served
 
 Trials = Callable[..., tuple[FinishedTrial, ...]]
 Result = Callable[[tuple[FinishedTrial, ...]], StudyResult]
@@ -61,6 +62,27 @@ def searched(study: StudyInfo, trials: Sequence[FinishedTrial], result: Result) 
     return following.finish(result(tuple(trials)))
 
 
+@pytest.mark.parametrize("first", range(3))
+def test_answers_that_are_lost_double_nothing(
+    served: StudyInfo,
+    server: Served,
+    trials: Trials,
+    result: Result,
+    first: int,
+    proxied: Proxied,
+    fault: type[Fault],
+    compared: Compared,
+) -> None:
+    def rule(what: str, count: int) -> Fault:
+        return fault(loses=count % 3 == first)
+
+    with proxied(rule) as proxy:
+        assert searched(replace(served, tracking_uri=proxy.url), trials(8), result)
+
+        assert proxy.faults > 8
+    assert compared(server.store, trials(8)).is_none
+
+
 def test_a_server_with_errors_is_asked_again(
     served: StudyInfo,
     server: Served,
@@ -90,6 +112,30 @@ def test_a_server_with_errors_is_asked_again(
     assert compared(server.store, trials(8)).is_none
     (said,) = caplog.messages
     assert "The search goes on" in said
+
+
+def test_a_server_that_went_back_to_an_older_copy_gets_what_that_lacks(
+    served: StudyInfo,
+    server: Served,
+    folder: Path,
+    trials: Trials,
+    result: Result,
+    compared: Compared,
+    restored: Callable[[Path, Path], None],
+) -> None:
+    following = Courier(served)
+    following.start()
+    following.take(trials()[0])
+    until(lambda: following.arrived == 1)
+    restored(server.store, folder / "older.db")
+    for trial in trials(4)[1:]:
+        following.take(trial)
+    until(lambda: following.arrived == 4)
+
+    restored(folder / "older.db", server.store)
+
+    assert following.finish(result(trials(4)))
+    assert compared(server.store, trials(4)).is_none
 
 
 def test_delivery_resumes_by_itself_when_a_killed_server_is_back(
@@ -165,7 +211,7 @@ def test_a_study_file_that_was_refused_is_kept_at_the_end(
     assert kept.read_text() == served.text
 
 
-@pytest.mark.parametrize("is_same_file", [False])
+@pytest.mark.parametrize("is_same_file", [True, False])
 def test_a_store_that_went_back_to_an_older_copy_gets_what_that_lacks(
     study: StudyInfo,
     folder: Path,
@@ -218,3 +264,38 @@ def test_what_a_full_disk_kept_out_is_delivered_when_there_is_room(
     assert following.finish(result(trials()))
     assert compared(store, trials()).is_none
     assert len(caplog.messages) == 1
+
+
+def test_a_store_that_is_lost_is_made_again_from_the_record(
+    study: StudyInfo,
+    folder: Path,
+    trials: Trials,
+    result: Result,
+    compared: Compared,
+    rows_of: Callable[[Path], Rows],
+) -> None:
+    store = folder / "mlflow.db"
+    study = replace(study, recorded=trials())
+    assert searched(study, (), lambda _: result(trials()))
+    store.unlink()
+
+    assert synchronize(study, result(trials())) == 20
+    assert compared(store, trials()).is_none
+    rows = rows_of(store)
+    assert synchronize(study, result(trials())) == 0
+    assert rows_of(store) == rows
+
+
+def test_a_start_that_is_tried_again_turns_to_a_store_that_is_new(
+    study: StudyInfo, folder: Path, empty_store: Path, trials: Trials, compared: Compared
+) -> None:
+    store = folder / "mlflow.db"
+    projection = Projection(study)
+    projection.start()
+    store.unlink()
+    shutil.copy(empty_store, store)
+
+    projection.start()
+    projection.deliver(trials(2))
+
+    assert not compared(store, trials(2)).missing
