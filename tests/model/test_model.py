@@ -199,7 +199,7 @@ def test_what_was_never_seen_and_what_is_missing_is_predicted(plain: Trained) ->
     ("change", "told"),
     [
         ({"city": None}, "column 'city': this column is not there. Did you mean 'City'?"),
-        ({"size": ["1", "many"]}, "column 'size', row 1: holds '1'; expected numbers"),
+        ({"size": ["1", "many"]}, "column 'size', row 2: holds 'many'; expected numbers"),
         ({"size": [1.0, "many"]}, "column 'size', row 2: holds 'many'; expected numbers"),
         ({"size": [1.0]}, "has 2 rows, but column 'size' has 1; expected as many"),
         ({"size": 1.0}, "column 'size': is a single float; expected one value a row"),
