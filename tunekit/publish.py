@@ -30,11 +30,13 @@ class Synced:
         info: The study.
         result: How far it has come.
         delivered: How many trials were missing in MLflow.
+        is_published: Whether MLflow has the report and the model, too, if there is one.
     """
 
     info: StudyInfo
     result: StudyResult
     delivered: int
+    is_published: bool
 
 
 def search(setting: Setting, *, fresh: bool = False) -> Search:
@@ -48,15 +50,17 @@ def search(setting: Setting, *, fresh: bool = False) -> Search:
         StudyError: The record cannot be opened or continued.
         WorkError: Workers cannot be started, or the final training failed.
     """
-    done = run_search(setting, fresh=fresh)
-    if done.result.status == "finished" and observer.is_up_to_date(done.info):
-        _publish(
-            setting.study,
-            done.info,
-            done.result,
-            lambda: winner(setting, done.result, checkpoint=done.network),
-        )
-    return done
+
+    def publish(done: Search) -> None:
+        if done.result.status == "finished" and observer.is_up_to_date(done.info):
+            _publish(
+                setting.study,
+                done.info,
+                done.result,
+                lambda: winner(setting, done.result, checkpoint=done.network),
+            )
+
+    return run_search(setting, fresh=fresh, then=publish)
 
 
 def synchronize(study: Study, told: Callable[[int, int], None]) -> Synced:
@@ -86,17 +90,19 @@ def synchronize(study: Study, told: Callable[[int, int], None]) -> Synced:
             setting, _ = recorded_trial(study, result.best.number)
             return winner(setting, result)
 
-        if result.status == "finished":
-            _publish(study, info, result, model)
-    return Synced(info, result, delivered)
+        is_published = result.status != "finished" or _publish(study, info, result, model)
+    return Synced(info, result, delivered, is_published)
 
 
 def _publish(
     study: Study, info: StudyInfo, result: StudyResult, model: Callable[[], Model]
-) -> None:
+) -> bool:
     """Keep what a finished search shows besides its trials; what cannot be kept is told.
 
     The trials are delivered by then, and nothing of this may make a search fail.
+
+    Returns:
+        Whether everything is kept.
     """
     from tunekit.report.page import page
     from tunekit.report.plots import plots
@@ -123,3 +129,6 @@ def _publish(
         logger.warning("The best network is not in MLflow: %s", error)
     except KeyboardInterrupt:
         logger.warning("Interrupted: the report or the best network may not be in MLflow.")
+    else:
+        return True
+    return False

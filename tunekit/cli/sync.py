@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
+import typer
+
 from tunekit.cli.options import Json, Plugin, Set, StudyFile
 from tunekit.cli.output import print_json
 
@@ -45,13 +47,16 @@ def command(
                 "study": info.name,
                 "trials": len(info.recorded),
                 "delivered": missing,
+                "published": synced.is_published,
                 "mlflow": in_mlflow(info),
             }
         )
-        return
+        raise typer.Exit(0 if synced.is_published else 1)
     count, where = len(info.recorded), redacted(info.tracking_uri)
     lacked = f"; {missing} of them were missing" if missing else " already"
     sys.stdout.write(f"MLflow at {where} has all {count} trials of {info.name}{lacked}.\n")
+    if not synced.is_published:
+        raise typer.Exit(1)
 
 
 class _Progress:

@@ -208,7 +208,9 @@ def redacted(storage: str) -> str:
 
 def without_passwords(text: str) -> str:
     """A text, such as a study file's, with the passwords of the addresses in it left out."""
-    text = re.sub(r"(://[^\s/?:@\"']*):[^\s\"']*@", r"\1:***@", text)
+    text = re.sub(r"(://[^\s/?:@\"']*):\S*@", r"\1:***@", text)
+    # To a web server, a user's name may be a token; an odd one ends up where a path would be.
+    text = re.sub(r"(https?://)(?![^\s/?:@\"']*:\*\*\*@)[^\s\"']*@", r"\1***@", text)
     return re.sub(r"([?&]\w*(?:password|token|secret|key)=)[^\s&\"']*", r"\1***", text)
 
 

@@ -51,7 +51,8 @@ def importances(
     Returns:
         None where there are too few trials, or nothing to choose.
     """
-    judged = [trial for trial in trials if trial.state != "failed"]
+    # The study file may have changed since; what it leaves no room for cannot be compared.
+    judged = [trial for trial in trials if trial.state != "failed" and _fits(trial, space)]
     judged = [judged[i] for i in _spread(len(judged))]
     complete = sum(_is_sound(trial) for trial in judged)
     searched = {parameter.name: distribution(parameter) for parameter in space.searched}
@@ -99,6 +100,10 @@ def _spread(count: int) -> Sequence[int]:
     if count <= MOST:
         return range(count)
     return [round(i) for i in np.linspace(0, count - 1, MOST)]
+
+
+def _fits(trial: FinishedTrial, space: Space) -> bool:
+    return all(p.takes(trial.params[p.name]) for p in space.searched if p.name in trial.params)
 
 
 def _is_sound(trial: FinishedTrial) -> bool:

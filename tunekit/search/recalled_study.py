@@ -67,6 +67,7 @@ def recalled(study: Study) -> tuple[StudyInfo, StudyResult] | None:
         objectives=objectives,
         constraints=tuple(about["constraints"]),
         command=about["command"],
+        earlier=record.earlier,
     )
     best = next(iter(leading(trials, objectives, 1)), None)
     ended = record.ended

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,12 +80,15 @@ class Search:
     network: Checkpoint | None = None
 
 
-def run_search(setting: Setting, *, fresh: bool = False) -> Search:
+def run_search(
+    setting: Setting, *, fresh: bool = False, then: Callable[[Search], None] = lambda _: None
+) -> Search:
     """Run or resume a search.
 
     Args:
         setting: The study and its data.
         fresh: Whether to put an existing record aside and start over.
+        then: Called in the end, while the study is still held.
 
     Raises:
         StudyError: The record cannot be opened or continued.
@@ -98,6 +101,7 @@ def run_search(setting: Setting, *, fresh: bool = False) -> Search:
             search = _searched(setting, hold, folder, interrupt, seconds, fresh=fresh)
         # An observer may take its time with this; Ctrl-C is its own again.
         setting.registry.notify("tunekit_study_finished", result=search.result)
+        then(search)
     return search
 
 
@@ -121,12 +125,12 @@ def _searched(
             except StudyError:
                 record.discard()
                 raise
+    info = describe(setting, record)
     # Workers start while this process is busy with the observers' stores.
     engine = make_engine(setting, folder)
     conduct = _Conduct(setting, record, engine, interrupt, seconds)
     try:
         with seconds.measured("stores"):
-            info = describe(setting, record)
             record.set_about(
                 kept(info) | {"split": setting.study.data.model_dump(exclude_none=True)}
             )
@@ -135,7 +139,7 @@ def _searched(
         _conclude(record, result)
     except BaseException:
         # What is recorded is kept, and the same command goes on from there.
-        given_up = StudyResult("failed", None, tuple(conduct.trials))
+        given_up = StudyResult("failed", None, tuple(conduct.trials) or info.recorded)
         setting.registry.notify("tunekit_study_finished", result=given_up)
         raise
     finally:

@@ -117,7 +117,11 @@ def _create(path: Path) -> None:
 
 def find_runs(client: MlflowClient, experiment_id: str, query: str) -> list[Run]:
     """All runs that MLflow's filter `query` selects, the oldest first."""
-    found: list[Run] = []
+    return [run for page in pages_of_runs(client, experiment_id, query) for run in page]
+
+
+def pages_of_runs(client: MlflowClient, experiment_id: str, query: str) -> Iterator[list[Run]]:
+    """The same, a thousand at a time: a page takes MLflow seconds."""
     token: str | None = None
     while True:
         page = client.search_runs(
@@ -127,10 +131,15 @@ def find_runs(client: MlflowClient, experiment_id: str, query: str) -> list[Run]
             order_by=["attributes.start_time ASC"],
             page_token=token,
         )
-        found += page
+        yield page
         token = page.token
         if not token:
-            return found
+            return
+
+
+def quoted(text: str) -> str:
+    """A text as MLflow's filters take it."""
+    return f'"{text}"' if "'" in text else f"'{text}'"
 
 
 def local_path(tracking_uri: str) -> Path | None:
@@ -171,7 +180,7 @@ def told(error: Exception) -> str:
     if isinstance(cause, OSError) and not isinstance(error, OSError):
         # What MLflow says of it is a long chain of whoever passed it on.
         no_answer = isinstance(cause, TimeoutError)
-        return "no answer in time" if no_answer else str(cause.strerror or cause)
+        return "no answer in time" if no_answer else redacted(str(cause.strerror or cause))
     # Of a request that was repeated: (Caused by ResponseError('too many 503 error responses')).
     if caused := re.search(r"Caused by \w+\(['\"](.*?)['\"]", str(error)):
         return redacted(caused[1])

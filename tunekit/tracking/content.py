@@ -14,6 +14,8 @@ from tunekit.records import FinishedTrial
 from tunekit.space import Scalar
 
 STUDY_TAG = "tunekit.study"
+REPLACED_TAG = "tunekit.replaced"
+"""On the run of a study's record that another one took the place of."""
 TRIAL_TAG = "tunekit.trial"
 MOST_LAYER_POINTS = 40
 """Of so many epochs at most is shown what happened in each layer."""
@@ -46,9 +48,10 @@ def points(trial: FinishedTrial) -> list[Point]:
     they are, while MLflow's page draws NaN as 0 and stores infinity as 1.8e308.
     """
     found: list[Point] = []
-    measured = sum(len(curve.epochs) for curve in trial.curves)
+    curves = tuple(trial.curves)  # read once
+    measured = sum(len(curve.epochs) for curve in curves)
     done = 0
-    for curve in trial.curves:
+    for curve in curves:
         ending = f".fold{curve.fold + 1}" if curve.fold else ""
         every = math.ceil(len(curve.epochs) / MOST_LAYER_POINTS)
         for i, epoch in enumerate(curve.epochs):
@@ -71,7 +74,7 @@ def points(trial: FinishedTrial) -> list[Point]:
         value: trial.value,
         "trial_number": trial.number,
         **_learning_rate(trial),
-        "epochs_trained": max((c.epochs[-1] for c in trial.curves if c.epochs), default=0),
+        "epochs_trained": max((c.epochs[-1] for c in curves if c.epochs), default=0),
         "training_seconds": trial.training_seconds,
         "parameters": trial.parameters,
         # By their plain names: means over folds, as the objective is, where curves are of a fold.
@@ -101,7 +104,9 @@ def tags(trial: FinishedTrial) -> dict[str, str]:
     """What says how the trial ended and what it was made from."""
     found = {TRIAL_TAG: str(trial.number), "state": trial.state, "ask": str(trial.ask)}
     if trial.reason:
-        found["reason"] = trial.reason
+        # Databases refuse halves of characters (of a file's name, say), and PostgreSQL a NUL.
+        words = trial.reason.replace("\0", "")
+        found["reason"] = words.encode("utf-8", "backslashreplace").decode()
     if trial.diverged:
         found["diverged"] = "true"
     if trial.violation > 0:

@@ -77,6 +77,7 @@ class Courier:
         with suppress(KeyboardInterrupt):
             self._wait(is_short=result.status != "finished")
         self._is_given_up = True
+        self._projection.stop()
         if not self.is_done:
             self._say_what_is_missing()
         return self.is_done
@@ -88,13 +89,13 @@ class Courier:
 
     def _wait(self, *, is_short: bool) -> None:
         begin = moved = time.monotonic()
-        before, is_told = (self.arrived, self._failures), False
+        before, is_told = (self._projection.steps, self._failures), False
         while self._thread.is_alive():
             self._thread.join(0.1)
             now = time.monotonic()
             # A failure counts, too: it may have taken long to come, and another attempt follows.
-            if (self.arrived, self._failures) != before:
-                before, moved = (self.arrived, self._failures), now
+            if (self._projection.steps, self._failures) != before:
+                before, moved = (self._projection.steps, self._failures), now
             patience = PATIENCE_WITH_FAILURE if is_short or self._failures else PATIENCE
             if now - moved > patience:
                 return

@@ -31,7 +31,7 @@ def description(study: StudyInfo, located: Located, result: StudyResult | None) 
         "Charts of all completed": located.overview,
         "Objective by trial": located.progress,
     }
-    if result:
+    if result and result.status == "finished":
         links["Report"] = located.report
     parts = [" · ".join(f"[{words}]({link})" for words, link in links.items())]
     parts += _outcome(study, result) if result else ["The search is running."]

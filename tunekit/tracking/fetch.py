@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunekit.errors import InputError, TunekitError, WorkError, suggestion
-from tunekit.tracking.client import connect, find_runs, local_path, quiet, redacted
-from tunekit.tracking.content import STUDY_TAG
+from tunekit.tracking.client import connect, find_runs, local_path, quiet, quoted, redacted
+from tunekit.tracking.content import REPLACED_TAG, STUDY_TAG
 from tunekit.tracking.folder import NETWORK, digest_of
 from tunekit.tracking.model import DIGEST_TAG, NAME
 from tunekit.tracking.projection import failure
@@ -120,7 +120,7 @@ def _version(
     at = redacted(client.tracking_uri)
     versions = {
         str(version.version): version
-        for version in client.search_model_versions(f"name = '{name}'")
+        for version in client.search_model_versions(f"name = {quoted(name)}")
     }
     if not versions:
         names = [model.name for model in client.search_registered_models()]
@@ -159,7 +159,8 @@ def _output_of(client: MlflowClient, address: str, run_id: str, name: str) -> Ke
 def _best_of(client: MlflowClient, study: str, experiment: str) -> Kept:
     newest = None
     if found := client.get_experiment_by_name(experiment):
-        every = find_runs(client, found.experiment_id, f"tags.`{STUDY_TAG}` LIKE '%'")
+        is_current = f"tags.`{STUDY_TAG}` LIKE '%' AND tags.`{REPLACED_TAG}` IS NULL"
+        every = find_runs(client, found.experiment_id, is_current)
         runs = [run.info.run_id for run in every if run.info.run_name == study]
         newest = _newest(client, found.experiment_id, runs[-1], NAME) if runs else None
     if newest is None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tunekit.tracking.client import connect, find_runs, local_path, quiet
-from tunekit.tracking.content import STUDY_TAG
+from tunekit.tracking.client import connect, find_runs, local_path, quiet, quoted
+from tunekit.tracking.content import REPLACED_TAG, STUDY_TAG
 from tunekit.tracking.view import Located
 
 
@@ -14,7 +14,8 @@ def locate(tracking_uri: str, experiment: str, identity: str) -> Located | None:
 
 def locate_study(tracking_uri: str, experiment: str, name: str) -> Located | None:
     """Where MLflow shows the newest search of that name, or None; no record is needed."""
-    query = f"tags.`{STUDY_TAG}` LIKE '%' AND attributes.run_name = '{name}'"
+    is_current = f"tags.`{STUDY_TAG}` LIKE '%' AND tags.`{REPLACED_TAG}` IS NULL"
+    query = f"{is_current} AND attributes.run_name = {quoted(name)}"
     return _newest(tracking_uri, experiment, query)
 
 

@@ -14,9 +14,9 @@ from tunekit.errors import TunekitError, WorkError
 from tunekit.model import Model
 from tunekit.records import StudyInfo
 from tunekit.tracking import content
-from tunekit.tracking.client import connect, find_runs, local_path, quiet, redacted
+from tunekit.tracking.client import connect, find_runs, local_path, quiet, quoted, redacted
 from tunekit.tracking.content import STUDY_TAG
-from tunekit.tracking.folder import digest_of, write_folder
+from tunekit.tracking.folder import NETWORK, digest_of, write_folder
 from tunekit.tracking.projection import failure
 
 if TYPE_CHECKING:
@@ -66,10 +66,10 @@ def keep_model(
     with _failing_in_words(study), tempfile.TemporaryDirectory(prefix="tunekit-") as scratch:
         client, run = _run_of(study)
         logged = _found(client, run, key)
-        if logged is None or str(logged.status) != "READY":
+        if logged is None or not _is_whole(client, logged):
             logged = _logged(client, run, logged, model, key, Path(scratch))
-        _put_out(client, run, logged)
         _score(client, run, logged, study.metric)
+        _put_out(client, run, logged)  # after which it counts as complete
         version = None
         if register is not None:
             version = _registered(client, logged, register)
@@ -86,7 +86,7 @@ def has_model(study: StudyInfo, key: str, *, register: str | None = None) -> boo
     with _failing_in_words(study):
         client, run = _run_of(study)
         logged = _found(client, run, key)
-        if logged is None or str(logged.status) != "READY" or not _is_out(run, logged):
+        if logged is None or not _is_whole(client, logged) or not _is_out(run, logged):
             return False
         return register is None or _version(client, logged, register) is not None
 
@@ -115,6 +115,13 @@ def _run_of(study: StudyInfo) -> tuple[MlflowClient, Run]:
     raise WorkError(
         f"MLflow at {redacted(study.tracking_uri)} does not know this search of {study.name!r}"
     )
+
+
+def _is_whole(client: MlflowClient, logged: LoggedModel) -> bool:
+    """Whether it was logged to the end, and its files are still there."""
+    if str(logged.status) != "READY":
+        return False
+    return len(client.list_logged_model_artifacts(logged.model_id, NETWORK)) > 1
 
 
 def _found(client: MlflowClient, run: Run, key: str) -> LoggedModel | None:
@@ -178,8 +185,9 @@ def _score(client: MlflowClient, run: Run, logged: LoggedModel, metric: str) -> 
 
 def _version(client: MlflowClient, logged: LoggedModel, name: str) -> int | None:
     """The version of a registered model that is this network."""
-    there = client.search_model_versions(f"source_path = '{logged.artifact_location}'")
-    return next((int(found.version) for found in there if found.name == name), None)
+    there = client.search_model_versions(f"name = {quoted(name)}")
+    place = logged.artifact_location
+    return next((int(found.version) for found in there if found.source == place), None)
 
 
 def _registered(client: MlflowClient, logged: LoggedModel, name: str) -> int:

@@ -10,6 +10,7 @@ from tunekit.tracking.courier import Courier
 
 # Hooks are functions of a module and do not say which search they speak of. All hooks of a search
 # are called by its coordinator, in one thread, so a context variable keeps two searches apart.
+_delivered: ContextVar[str | None] = ContextVar("delivered", default=None)
 _following: ContextVar[Courier | None] = ContextVar("following", default=None)
 
 
@@ -32,10 +33,11 @@ def tunekit_trial_finished(trial: FinishedTrial) -> None:
 def tunekit_study_finished(result: StudyResult) -> None:
     """Bring the result to MLflow."""
     if courier := _following.get():
-        courier.finish(result)
+        is_done = courier.finish(result)
+        _delivered.set(courier.study.identity if is_done else None)
+    _following.set(None)
 
 
 def is_up_to_date(study: StudyInfo) -> bool:
-    """Whether MLflow has all of a search that ended in this thread just now."""
-    courier = _following.get()
-    return courier is not None and courier.study is study and courier.is_done
+    """Whether MLflow has all of the search that ended last in this thread, which is this one."""
+    return _delivered.get() == study.identity

@@ -13,7 +13,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tunekit.errors import WorkError
 from tunekit.records import FinishedTrial, StudyInfo, StudyResult
@@ -22,13 +22,14 @@ from tunekit.tracking.client import (
     connect,
     disconnect,
     find_runs,
+    pages_of_runs,
     quiet,
     redacted,
     store_file,
     told,
 )
 from tunekit.tracking.colours import colour
-from tunekit.tracking.content import STUDY_TAG, Point, milliseconds
+from tunekit.tracking.content import REPLACED_TAG, STUDY_TAG, Point, milliseconds
 from tunekit.tracking.description import description
 from tunekit.tracking.rows import EndedRun
 from tunekit.tracking.view import Located, shared_views
@@ -44,6 +45,14 @@ PORTION = 50
 ENDED = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 
 
+class Below(NamedTuple):
+    """A trial's run, as far as the projection has to know it."""
+
+    run_id: str
+    number: int
+    is_running: bool
+
+
 class Projection:
     """One study in MLflow.
 
@@ -52,6 +61,9 @@ class Projection:
 
     Args:
         study: The study, with the trials that its record holds already.
+
+    Attributes:
+        steps: Grows as the work gets on.
     """
 
     def __init__(self, study: StudyInfo) -> None:
@@ -59,6 +71,8 @@ class Projection:
         self._parent: Run | None = None
         self._runs: dict[int, str] = {}
         self._delivered: set[int] = set()
+        self.steps = 0
+        self._is_stopped = False
         self._leaders: list[tuple[int, float]] = []
         self._store: tuple[int, int] | None = None
         self._remember(study.recorded)
@@ -68,12 +82,15 @@ class Projection:
         """How many trials MLflow is known to hold."""
         return len(self._delivered)
 
+    def stop(self) -> None:
+        """Deliver no further trial; to be called from another thread."""
+        self._is_stopped = True
+
     def start(self) -> None:
         """Open the study's run and mark the search as running."""
         with quiet():
             self._see_that_the_store_is_there()
             self._parent = None
-            self._close_earlier()
             parent = self._open()
             self._client.update_run(parent.info.run_id, status="RUNNING")
             self._describe(None)
@@ -87,7 +104,10 @@ class Projection:
                 missing = [trial for trial in trials if trial.number not in self._delivered]
                 self._remember(missing)
                 for trial in sorted(missing, key=lambda trial: trial.number):
+                    if self._is_stopped:
+                        raise WorkError("the delivery was stopped")
                     self._deliver(trial, parent)
+                    self.steps += 1
             except BaseException:
                 self._parent = None
                 raise
@@ -131,6 +151,7 @@ class Projection:
     def _open(self) -> Run:
         if self._parent is None:
             experiment_id = self._experiment()
+            self._close_earlier(experiment_id)
             query = f"tags.`{STUDY_TAG}` = '{self.study.identity}'"
             found = find_runs(self._client, experiment_id, query)
             if not found:
@@ -140,25 +161,39 @@ class Projection:
             # MLflow's client repeats requests, so one lost answer makes two runs.
             parent, *spare = sorted(found, key=lambda run: -len(below[run.info.run_id]))
             for run in spare:
-                for child in [*below[run.info.run_id], run]:
-                    self._client.delete_run(child.info.run_id)
+                for run_id in [
+                    *(child.run_id for child in below[run.info.run_id]),
+                    run.info.run_id,
+                ]:
+                    self._client.delete_run(run_id)
             self._look_up_trials(below[parent.info.run_id])
             self._parent = parent
         return self._parent
 
-    def _below(self, parent: Run) -> list[Run]:
+    def _below(self, parent: Run) -> list[Below]:
+        """The runs below a study's own; of their contents only what is needed is kept."""
+        found = list[Below]()
         query = f"tags.`{PARENT_TAG}` = '{parent.info.run_id}'"
-        return find_runs(self._client, parent.info.experiment_id, query)
+        for page in pages_of_runs(self._client, parent.info.experiment_id, query):
+            self.steps += 1
+            for run in page:
+                number = run.data.tags.get(content.TRIAL_TAG)
+                if number is not None:
+                    is_running = run.info.status == "RUNNING"
+                    found.append(Below(run.info.run_id, int(number), is_running))
+        return found
 
-    def _close_earlier(self) -> None:
+    def _close_earlier(self, experiment_id: str) -> None:
         """End what a killed search left running in records that this one took the place of."""
-        experiment_id = self._experiment()
         for identity in self.study.earlier:
-            query = f"tags.`{STUDY_TAG}` = '{identity}'"
+            query = f"tags.`{STUDY_TAG}` = '{identity}' AND tags.`{REPLACED_TAG}` IS NULL"
             for parent in find_runs(self._client, experiment_id, query):
-                for run in [*self._below(parent), parent]:
+                below = f"tags.`{PARENT_TAG}` = '{parent.info.run_id}'"
+                query = f"{below} AND attributes.status = 'RUNNING'"
+                for run in [*find_runs(self._client, experiment_id, query), parent]:
                     if run.info.status == "RUNNING":
                         self._client.set_terminated(run.info.run_id, "KILLED")
+                self._client.set_tag(parent.info.run_id, REPLACED_TAG, "true")
 
     def _experiment(self) -> str:
         from mlflow.exceptions import MlflowException
@@ -186,20 +221,17 @@ class Projection:
             run_name=self.study.name,
         )
 
-    def _look_up_trials(self, below: Iterable[Run]) -> None:
+    def _look_up_trials(self, below: Iterable[Below]) -> None:
         """Learn which trials MLflow holds, and which of them a kill left half delivered."""
         runs, delivered = dict[int, str](), set[int]()
         # Of two runs of one trial, the one that is whole stays.
-        for run in sorted(below, key=lambda run: run.info.status == "RUNNING"):
-            number = run.data.tags.get(content.TRIAL_TAG)
-            if number is None:
+        for run in sorted(below, key=lambda run: run.is_running):
+            if run.number in runs:
+                self._client.delete_run(run.run_id)
                 continue
-            if int(number) in runs:
-                self._client.delete_run(run.info.run_id)
-                continue
-            runs[int(number)] = run.info.run_id
-            if run.info.status != "RUNNING":
-                delivered.add(int(number))
+            runs[run.number] = run.run_id
+            if not run.is_running:
+                delivered.add(run.number)
         self._runs, self._delivered = runs, delivered
 
     def _deliver(self, trial: FinishedTrial, parent: Run) -> None:
@@ -330,7 +362,6 @@ def synchronize(
     """
     projection, missing = Projection(study), 0
     try:
-        projection.start()
         for first in range(0, len(study.recorded), PORTION):
             missing += projection.deliver(study.recorded[first : first + PORTION])
             told(projection.arrived, len(study.recorded))

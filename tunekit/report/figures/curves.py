@@ -20,18 +20,18 @@ BEST = 15
 
 def draw(facts: Facts) -> Figure | None:
     """The curves, or None where nothing was measured by epoch."""
-    name = _measured(facts)
-    having = [trial for trial in facts.trials if _curve(trial, name)]
+    name, measured = _measured(facts)
+    having = [trial for trial in facts.trials if trial.number in measured]
     if not having:
         return None
-    ranked = [trial for trial in facts.ranked if _curve(trial, name)]
+    ranked = [trial for trial in facts.ranked if trial.number in measured]
     others = [trial for trial in having if trial.state != "complete"]
     room = max(MOST - len(others), MOST // 2)
     complete = spread_out(ranked, room, first=BEST)
     drawn = [*complete, *spread_out(others, MOST - len(complete))]
     if facts.winner in having and facts.winner not in drawn:
         drawn.append(facts.winner)
-    curves = {trial.number: _points(_curve(trial, name), name) for trial in drawn}
+    curves = {trial.number: measured[trial.number] for trial in drawn}
     scale = _scale(list(curves.values()), [curves[trial.number] for trial in complete])
     caption = _caption(name, list(curves.values()), scale, len(having))
     last = max((x for points in curves.values() for x, _ in points), default=1.0)
@@ -56,20 +56,21 @@ def draw(facts: Facts) -> Figure | None:
     )
 
 
-def _measured(facts: Facts) -> str:
-    """The metric's name in the curves, or that of the validation loss."""
-    name = f"val_{facts.info.metric}"
-    known = any(_curve(trial, name) for trial in facts.trials)
-    return name if known else "val_loss"
+def _measured(facts: Facts) -> tuple[str, dict[int, list[tuple[float, float]]]]:
+    """The metric's name in the curves, or that of the validation loss, and its values by trial."""
+    wanted = f"val_{facts.info.metric}"
+    found: dict[str, dict[int, list[tuple[float, float]]]] = {wanted: {}, "val_loss": {}}
+    for trial in facts.trials:
+        # They are read from the record: once.
+        first = next((curve for curve in trial.curves if curve.fold == 0), None)
+        for name, values in found.items():
+            if first is not None and name in first.metrics:
+                values[trial.number] = _points(first, name)
+    name = wanted if found[wanted] else "val_loss"
+    return name, found[name]
 
 
-def _curve(trial: FinishedTrial, name: str) -> Curve | None:
-    first = next((curve for curve in trial.curves if curve.fold == 0), None)
-    return first if first is not None and name in first.metrics else None
-
-
-def _points(curve: Curve | None, name: str) -> list[tuple[float, float]]:
-    assert curve is not None
+def _points(curve: Curve, name: str) -> list[tuple[float, float]]:
     points = list(zip(curve.epochs, curve.metrics[name], strict=False))
     every = math.ceil(len(points) / 400)
     # The last point stays, whatever is left out between.
