@@ -66,6 +66,6 @@ class _Progress:
         self._said = time.monotonic()
 
     def __call__(self, arrived: int, trials: int) -> None:
-        if time.monotonic() - self._said > PAUSE:
+        if arrived < trials and time.monotonic() - self._said > PAUSE:
             self._said = time.monotonic()
             sys.stderr.write(f"{arrived} of {trials} trials are there\n")
