@@ -105,9 +105,10 @@ def suggestion(name: str, known: Iterable[str]) -> str:
         ``"Did you mean 'adam'?"`` when one is near, else the list of known names.
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+    folded = {known_name.lower(): known_name for known_name in names}
+    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
     if near:
-        return f"Did you mean {near[0]!r}?"
+        return f"Did you mean {folded[near[0]]!r}?"
     if not names:
         return "There is none to choose from."
     return "Known: " + ", ".join(names) + "."

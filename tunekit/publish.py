@@ -18,6 +18,7 @@ from tunekit.search.winner import key_of, winner
 from tunekit.study.command import other_command
 from tunekit.study.study import Study
 from tunekit.tracking import observer, projection
+from tunekit.tracking.model import KeptModel
 
 logger = logging.getLogger("tunekit")
 
@@ -30,13 +31,15 @@ class Synced:
         info: The study.
         result: How far it has come.
         delivered: How many trials were missing in MLflow.
-        is_published: Whether MLflow has the report and the model, too, if there is one.
+        model: The best network in MLflow, or None.
+        is_complete: Whether nothing is missing there.
     """
 
     info: StudyInfo
     result: StudyResult
     delivered: int
-    is_published: bool
+    model: KeptModel | None
+    is_complete: bool
 
 
 def search(setting: Setting, *, fresh: bool = False) -> Search:
@@ -90,38 +93,39 @@ def synchronize(study: Study, told: Callable[[int, int], None]) -> Synced:
             setting, _ = recorded_trial(study, result.best.number)
             return winner(setting, result)
 
-        is_published = result.status != "finished" or _publish(study, info, result, model)
-    return Synced(info, result, delivered, is_published)
+        is_finished = result.status == "finished"
+        kept = _publish(study, info, result, model) if is_finished else None
+    return Synced(info, result, delivered, kept, kept is not None or not is_finished)
 
 
 def _publish(
     study: Study, info: StudyInfo, result: StudyResult, model: Callable[[], Model]
-) -> bool:
+) -> KeptModel | None:
     """Keep what a finished search shows besides its trials; what cannot be kept is told.
 
     The trials are delivered by then, and nothing of this may make a search fail.
 
     Returns:
-        Whether everything is kept.
+        The best network in MLflow, or None if not everything could be kept.
     """
     from tunekit.report.page import page
     from tunekit.report.plots import plots
     from tunekit.search.importances import importances
-    from tunekit.tracking.model import has_model, keep_model
+    from tunekit.tracking.model import keep_model, known_model
     from tunekit.tracking.report import keep_report
 
     def report() -> None:
         mattered = importances(study.space, result.trials, larger_is_better=info.larger_is_better)
         keep_report(info, page(info, result, mattered), plots(info, result, mattered))
 
-    def network() -> None:
-        key = key_of(result)
-        if not has_model(info, key, register=study.register):
-            keep_model(info, model(), key, register=study.register)
+    def network() -> KeptModel:
+        key, name = key_of(result), study.register
+        known = known_model(info, key, register=name)
+        return known or keep_model(info, model(), key, register=name)
 
     try:
         report()
-        network()
+        return network()
     except WorkError as error:
         remedy = other_command(info.command, "sync")
         logger.warning("%s. `%s` delivers what is missing.", str(error).rstrip("."), remedy)
@@ -129,6 +133,4 @@ def _publish(
         logger.warning("The best network is not in MLflow: %s", error)
     except KeyboardInterrupt:
         logger.warning("Interrupted: the report or the best network may not be in MLflow.")
-    else:
-        return True
-    return False
+    return None

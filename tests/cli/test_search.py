@@ -112,7 +112,7 @@ def test_the_command_it_ends_with_can_be_typed(launch: Command, searched: Path) 
     (searched / "small.toml").rename(study)
     done = launch("search", study.name, "--set", "study.name=small", cwd=searched)
     told = done.stdout.partition("Look at all trials: ")[2].strip()
-    assert told == "python -m tunekit ui 'my study.toml' --set study.name=small"
+    assert told == "python -m tunekit ui 'my study.toml' --set 'study.name=\"small\"'"
 
 
 def test_trials_is_the_total_of_the_record(tunekit: Command, searched: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_study_that_was_renamed_is_looked_for_under_that_name(
     tunekit: Command, searched: Path
 ) -> None:
     done = tunekit("search", "small.toml", "--set", "study.name=two words", "--trials", "1")
-    assert done.stdout.endswith("tunekit ui small.toml --set 'study.name=two words'\n")
+    assert done.stdout.endswith("tunekit ui small.toml --set 'study.name=\"two words\"'\n")
     done = tunekit("ui", "small.toml", "--set", "study.name=third")
     assert (done.returncode, done.stdout) == (2, "")
     assert "no results of 'third' yet" in done.stderr

@@ -16,8 +16,7 @@ import pytest
 import sqlalchemy
 
 from tunekit.search.database import without_passwords
-from tunekit.tracking.client import connect, quiet
-from tunekit.tracking.projection import failure
+from tunekit.tracking.client import connect, failure, quiet
 
 if TYPE_CHECKING:
     from tests.team.conftest import Person, Team

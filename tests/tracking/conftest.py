@@ -192,7 +192,13 @@ def train_model(
         problem,
         registry,
         configuration=configuration,
-        provenance={"study": "digits", "trial": 7, "metric": "accuracy", "validation": 0.9},
+        provenance={
+            "study": "digits",
+            "trial": 7,
+            "metric": "accuracy",
+            "validation": 0.9,
+            "test": 0.95,
+        },
     )
 
 

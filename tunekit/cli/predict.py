@@ -130,10 +130,13 @@ def _open(model: str, tracking_uri: str | None, set_: Sequence[str]) -> Model:
     with tempfile.TemporaryDirectory(prefix="tunekit-") as scratch:
         folder = Path(scratch)
         if is_study:
+            from tunekit.search.recall import identity_of
             from tunekit.study.places import places_of
 
             at = places_of(model, set_)
-            network = fetch_best(at.name, at.experiment, at.tracking_uri, folder)
+            # Others may have studies of the same name there; without a record it is the newest.
+            identity = identity_of(at.storage, at.name)
+            network = fetch_best(at.name, at.experiment, at.tracking_uri, folder, identity)
         else:
             network = fetch(model, _tracking_uri(tracking_uri), folder)
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -88,7 +87,7 @@ def command(
 
         print_space(setting, as_json=as_json)
         return
-    result = _search(setting, _looking(study, set_ or ()), fresh=fresh, as_json=as_json)
+    result = _search(setting, _looking(setting), fresh=fresh, as_json=as_json)
     if result.status == "interrupted":
         raise typer.Exit(130)
 
@@ -131,11 +130,13 @@ def in_mlflow(info: StudyInfo) -> dict[str, str | None]:
     }
 
 
-def _looking(study: Path, set_: Sequence[str]) -> str:
+def _looking(setting: Setting) -> str:
     """The command that shows the results, with the changes that say where they are."""
-    changes = [text for text in set_ if text.startswith(("study.name", "mlflow."))]
-    options = [word for text in changes for word in ("--set", shlex.quote(text))]
-    return " ".join([_program(), "ui", shlex.quote(str(study)), *options])
+    from tunekit.search.database import without_passwords
+    from tunekit.study.command import other_command
+
+    words = without_passwords(other_command(setting.study.command, "ui"))
+    return words.replace("tunekit", _program(), 1)
 
 
 def _program() -> str:

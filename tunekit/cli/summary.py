@@ -158,7 +158,8 @@ def _print_front(console: Console, info: StudyInfo, result: StudyResult) -> None
         values = [amount(value, digits=5) for value in values_of(trial, info.objectives)]
         table.add_row(str(trial.number), *values, in_short(trial.configuration))
     console.print(table)
-    console.print(f"\nThe best by {info.objectives[0].name}, again on fresh seeds:")
+    again = ", again on fresh seeds" if result.finalists else ""
+    console.print(f"\nThe best by {info.objectives[0].name}{again}:")
 
 
 def _spread(front: Sequence[FinishedTrial], most: int) -> list[FinishedTrial]:

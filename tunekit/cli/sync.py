@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import asdict
 
 import typer
 
@@ -47,15 +48,17 @@ def command(
                 "study": info.name,
                 "trials": len(info.recorded),
                 "delivered": missing,
-                "published": synced.is_published,
+                "model": synced.model and asdict(synced.model),
                 "mlflow": in_mlflow(info),
             }
         )
-        raise typer.Exit(0 if synced.is_published else 1)
+        raise typer.Exit(0 if synced.is_complete else 1)
     count, where = len(info.recorded), redacted(info.tracking_uri)
     lacked = f"; {missing} of them were missing" if missing else " already"
     sys.stdout.write(f"MLflow at {where} has all {count} trials of {info.name}{lacked}.\n")
-    if not synced.is_published:
+    if synced.model is not None:
+        sys.stdout.write(f"Best network: {synced.model}\n")
+    if not synced.is_complete:
         raise typer.Exit(1)
 
 

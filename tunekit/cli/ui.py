@@ -22,19 +22,23 @@ def command(
     set_: Set = None,
 ) -> None:
     """Open the MLflow UI on a study's results, on this machine only. Ctrl-C ends it."""
+    from tunekit.search.recall import identity_of
     from tunekit.study.places import places_of
 
     opened = places_of(study, set_ or ())
     from tunekit.tracking.locate import locate_study
     from tunekit.tracking.server import serve, view_url
 
-    located = locate_study(opened.tracking_uri, opened.experiment, opened.name)
+    identity = identity_of(opened.storage, opened.name)
+    located = locate_study(opened.tracking_uri, opened.experiment, opened.name, identity)
     if located is None:
+        what = "sync" if identity else "search"
         raise InputError(
-            f"MLflow has no results of {opened.name!r} yet; run `tunekit search {study}` first",
+            f"MLflow has no results of {opened.name!r} yet; run `tunekit {what} {study}` first",
             file=opened.file,
         )
-    sys.stderr.write("starting the MLflow server ...\n")
+    if not opened.tracking_uri.startswith("http"):
+        sys.stderr.write("starting the MLflow server ...\n")
     server = serve(opened.tracking_uri, opened.artifact_root, port=port)
     # Ctrl-C is how this is meant to end, from the moment that the server answers.
     with suppress(KeyboardInterrupt), server:

@@ -8,6 +8,8 @@ from typing import Any
 from tunekit.plugins import PluginFile
 from tunekit.study.addresses import sqlite_file
 
+IDENTITY = "tunekit:identity"
+"""Where the record keeps what stays the same for as long as it exists."""
 OWNERS = "tunekit:owners"
 """Where the record keeps who brought its components, by kind and name."""
 FILES = "tunekit:plugins"
@@ -51,6 +53,17 @@ def kept_files(storage: str, study: str) -> tuple[PluginFile, ...] | None:
     """
     kept = _notes(storage, study).get(FILES)
     return None if kept is None else tuple(PluginFile(**file) for file in kept)
+
+
+def identity_of(storage: str, study: str) -> str | None:
+    """What MLflow knows a study's record by, or None where there is no record.
+
+    Args:
+        storage: The record's address.
+        study: The study's name.
+    """
+    identity = _notes(storage, study).get(IDENTITY)
+    return None if identity is None else str(identity)
 
 
 def _notes(storage: str, study: str) -> dict[str, Any]:

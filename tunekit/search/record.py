@@ -22,13 +22,12 @@ from tunekit.search.continuation import Differences, UnfitError, carried, in_sho
 from tunekit.search.database import cause, opening, patiently, redacted, storage_at
 from tunekit.search.lock import Hold
 from tunekit.search.notes import RecordedCurves, finished
-from tunekit.search.recall import FILES, OWNERS
+from tunekit.search.recall import FILES, IDENTITY, OWNERS
 from tunekit.search.setting import Direction
 from tunekit.space import Scalar
 from tunekit.study.addresses import sqlite_file
 from tunekit.study.study import Study
 
-IDENTITY = "tunekit:identity"
 SIGNATURE = "tunekit:signature"
 FINAL = "tunekit:final"
 FINAL_RUNS = "tunekit:final_runs"

@@ -188,3 +188,8 @@ def told(error: Exception) -> str:
     # SQLAlchemy may say first what it was doing; "(sqlite3.OperationalError) ..." is the cause.
     causes = [line for line in lines if re.match(r"\([\w.]+(Error|Exception)\) ", line)]
     return redacted([*causes, *lines][0])[:300]
+
+
+def failure(tracking_uri: str, error: Exception) -> str:
+    """One line on what went wrong with MLflow, without credentials."""
+    return f"MLflow at {redacted(tracking_uri)} failed: {told(error)}"

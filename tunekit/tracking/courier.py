@@ -10,7 +10,8 @@ from contextlib import suppress
 
 from tunekit.records import FinishedTrial, StudyInfo, StudyResult
 from tunekit.study.command import other_command
-from tunekit.tracking.projection import Projection, failure
+from tunekit.tracking.client import failure
+from tunekit.tracking.projection import Projection
 
 logger = logging.getLogger("tunekit")
 

@@ -43,7 +43,11 @@ def in_words(study: StudyInfo) -> str:
     data = study.data
     counts = {"rows": "rows", "features": "features", "folds": "validation folds"}
     counts["outputs"] = OUTPUTS.get(str(data.get("task")), "outputs")
-    told = [f"{data[key]:,} {words}" for key, words in counts.items() if key in data]
+    told = [
+        f"{data[key]:,} {words if data[key] != 1 else words.removesuffix('s')}"
+        for key, words in counts.items()
+        if key in data
+    ]
     return f"Data: {', '.join([str(data.get('name', study.name)), *told])}." if told else ""
 
 

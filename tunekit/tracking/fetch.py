@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunekit.errors import InputError, TunekitError, WorkError, suggestion
-from tunekit.tracking.client import connect, find_runs, local_path, quiet, quoted, redacted
-from tunekit.tracking.content import REPLACED_TAG, STUDY_TAG
+from tunekit.tracking.client import connect, failure, local_path, quiet, quoted, redacted, told
 from tunekit.tracking.folder import NETWORK, digest_of
+from tunekit.tracking.locate import runs_of
 from tunekit.tracking.model import DIGEST_TAG, NAME
-from tunekit.tracking.projection import failure
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -54,9 +53,16 @@ def fetch(address: str, tracking_uri: str, folder: Path) -> Path:
     return _fetched(address, tracking_uri, folder, lambda client: _kept(client, address))
 
 
-def fetch_best(study: str, experiment: str, tracking_uri: str, folder: Path) -> Path:
-    """Bring the best network of the newest search of that name; see `fetch`."""
-    return _fetched(study, tracking_uri, folder, lambda client: _best_of(client, study, experiment))
+def fetch_best(
+    study: str, experiment: str, tracking_uri: str, folder: Path, identity: str | None = None
+) -> Path:
+    """Bring a study's best network; see `fetch` and `locate_study`."""
+    return _fetched(
+        study,
+        tracking_uri,
+        folder,
+        lambda client: _best_of(client, study, experiment, identity),
+    )
 
 
 def _fetched(
@@ -88,7 +94,10 @@ def _downloaded(what: str, kept: Kept, tracking_uri: str, folder: Path) -> Path:
         network = Path(download_artifacts(address, dst_path=str(folder), tracking_uri=tracking_uri))
     except Exception as error:
         if kept.digest is not None:
-            raise
+            raise WorkError(
+                f"the network's files cannot be fetched ({told(error)}). Where they are lost, "
+                "`tunekit sync` with the study makes them again"
+            ) from error
         raise InputError("this is not a model that tunekit logged", file=what) from error
     # What cannot be read at all is for `Model.load` to tell.
     with suppress(ValueError, LookupError, TypeError, OSError):
@@ -156,17 +165,15 @@ def _output_of(client: MlflowClient, address: str, run_id: str, name: str) -> Ke
     return newest
 
 
-def _best_of(client: MlflowClient, study: str, experiment: str) -> Kept:
-    newest = None
-    if found := client.get_experiment_by_name(experiment):
-        is_current = f"tags.`{STUDY_TAG}` LIKE '%' AND tags.`{REPLACED_TAG}` IS NULL"
-        every = find_runs(client, found.experiment_id, is_current)
-        runs = [run.info.run_id for run in every if run.info.run_name == study]
-        newest = _newest(client, found.experiment_id, runs[-1], NAME) if runs else None
+def _best_of(client: MlflowClient, study: str, experiment: str, identity: str | None) -> Kept:
+    runs = runs_of(client, experiment, study, identity)
+    newest = (
+        _newest(client, runs[-1].info.experiment_id, runs[-1].info.run_id, NAME) if runs else None
+    )
     if newest is None:
         raise InputError(
             f"MLflow at {redacted(client.tracking_uri)} has no model of {study!r} yet; it is "
-            "logged when a search of it ends",
+            "logged when a search of it ends, or by `tunekit sync`",
             file=study,
         )
     return newest

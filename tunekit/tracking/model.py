@@ -14,10 +14,9 @@ from tunekit.errors import TunekitError, WorkError
 from tunekit.model import Model
 from tunekit.records import StudyInfo
 from tunekit.tracking import content
-from tunekit.tracking.client import connect, find_runs, local_path, quiet, quoted, redacted
+from tunekit.tracking.client import connect, failure, find_runs, local_path, quiet, quoted, redacted
 from tunekit.tracking.content import STUDY_TAG
 from tunekit.tracking.folder import NETWORK, digest_of, write_folder
-from tunekit.tracking.projection import failure
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -42,11 +41,20 @@ class KeptModel:
 
     Attributes:
         uri: Its address, ``models:/m-...``.
+        name: The registered name, or None if it was not to be registered.
         version: Its version under the registered name, or None if it was not to be registered.
     """
 
     uri: str
+    name: str | None
     version: int | None
+
+    def __str__(self) -> str:
+        return (
+            f"{self.uri}, registered as models:/{self.name}/{self.version}"
+            if self.name
+            else self.uri
+        )
 
 
 def keep_model(
@@ -68,17 +76,17 @@ def keep_model(
         logged = _found(client, run, key)
         if logged is None or not _is_whole(client, logged):
             logged = _logged(client, run, logged, model, key, Path(scratch))
-        _score(client, run, logged, study.metric)
+        _score(client, run, logged, model)
         _put_out(client, run, logged)  # after which it counts as complete
         version = None
         if register is not None:
             version = _registered(client, logged, register)
             _show_version(client, logged.model_id, register, version)
-        return KeptModel(f"models:/{logged.model_id}", version)
+        return KeptModel(f"models:/{logged.model_id}", register, version)
 
 
-def has_model(study: StudyInfo, key: str, *, register: str | None = None) -> bool:
-    """Whether MLflow has all that `keep_model` would make.
+def known_model(study: StudyInfo, key: str, *, register: str | None = None) -> KeptModel | None:
+    """What `keep_model` made, or None if anything of it is missing.
 
     Raises:
         WorkError: MLflow cannot be reached, refuses, or does not know the study.
@@ -87,8 +95,10 @@ def has_model(study: StudyInfo, key: str, *, register: str | None = None) -> boo
         client, run = _run_of(study)
         logged = _found(client, run, key)
         if logged is None or not _is_whole(client, logged) or not _is_out(run, logged):
-            return False
-        return register is None or _version(client, logged, register) is not None
+            return None
+        version = None if register is None else _version(client, logged, register)
+        is_registered = register is None or version is not None
+        return KeptModel(f"models:/{logged.model_id}", register, version) if is_registered else None
 
 
 @contextmanager
@@ -171,16 +181,18 @@ def _put_out(client: MlflowClient, run: Run, logged: LoggedModel) -> None:
         client.log_outputs(run.info.run_id, [LoggedModelOutput(logged.model_id, step=0)])
 
 
-def _score(client: MlflowClient, run: Run, logged: LoggedModel, metric: str) -> None:
-    """Show the study's scores as the network's, too; the run's own stay as they are."""
+def _score(client: MlflowClient, run: Run, logged: LoggedModel, model: Model) -> None:
+    """Show what the network itself scored, beside the study's mean over several of its like."""
     from mlflow.entities import Metric
 
-    keys = {"best_objective", f"test_{metric}"} & run.data.metrics.keys()
-    scores = [
-        Metric(last.key, last.value, last.timestamp, last.step, model_id=logged.model_id)
-        for last in (client.get_metric_history(run.info.run_id, key)[-1] for key in sorted(keys))
-    ]
-    client.log_batch(run.info.run_id, scores, synchronous=True)
+    shown = client.get_metric_history(run.info.run_id, "best_objective")
+    scores = [shown[-1]] if shown else []
+    test, when = model.provenance.get("test"), run.info.end_time or run.info.start_time
+    found = [("best_objective", score.value, score.timestamp, score.step) for score in scores]
+    if test is not None:
+        found.append((f"test_{model.provenance['metric']}_of_model", float(test), when, 0))
+    metrics = [Metric(*point, model_id=logged.model_id) for point in found]
+    client.log_batch(run.info.run_id, metrics, synchronous=True)
 
 
 def _version(client: MlflowClient, logged: LoggedModel, name: str) -> int | None:

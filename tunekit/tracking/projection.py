@@ -21,12 +21,11 @@ from tunekit.tracking import content, dataset, rows
 from tunekit.tracking.client import (
     connect,
     disconnect,
+    failure,
     find_runs,
     pages_of_runs,
     quiet,
-    redacted,
     store_file,
-    told,
 )
 from tunekit.tracking.colours import colour
 from tunekit.tracking.content import REPLACED_TAG, STUDY_TAG, Point, milliseconds
@@ -75,6 +74,8 @@ class Projection:
         self._is_stopped = False
         self._leaders: list[tuple[int, float]] = []
         self._store: tuple[int, int] | None = None
+        # MLflow may come to know of it much later.
+        self._began = min([time.time(), *(trial.started for trial in study.recorded)])
         self._remember(study.recorded)
 
     @property
@@ -155,7 +156,8 @@ class Projection:
             query = f"tags.`{STUDY_TAG}` = '{self.study.identity}'"
             found = find_runs(self._client, experiment_id, query)
             if not found:
-                self._create_parent(experiment_id)
+                if not self._restore_parent(experiment_id, query):
+                    self._create_parent(experiment_id)
                 found = find_runs(self._client, experiment_id, query)
             below = {parent.info.run_id: self._below(parent) for parent in found}
             # MLflow's client repeats requests, so one lost answer makes two runs.
@@ -213,13 +215,23 @@ class Projection:
         return str(experiment.experiment_id)
 
     def _create_parent(self, experiment_id: str) -> None:
-        first = min((trial.started for trial in self.study.recorded), default=time.time())
         self._client.create_run(
             experiment_id,
-            start_time=milliseconds(first),
+            start_time=milliseconds(self._began),
             tags={STUDY_TAG: self.study.identity, **_origin()},
             run_name=self.study.name,
         )
+
+    def _restore_parent(self, experiment_id: str, query: str) -> bool:
+        """Bring the study's run back if somebody deleted it; the trials below it know no other."""
+        from mlflow.entities import ViewType
+
+        deleted = self._client.search_runs(
+            [experiment_id], query, run_view_type=ViewType.DELETED_ONLY, max_results=1
+        )
+        for run in deleted:
+            self._client.restore_run(run.info.run_id)
+        return bool(deleted)
 
     def _look_up_trials(self, below: Iterable[Below]) -> None:
         """Learn which trials MLflow holds, and which of them a kill left half delivered."""
@@ -370,11 +382,6 @@ def synchronize(
     except Exception as error:
         raise WorkError(failure(study.tracking_uri, error)) from error
     return missing
-
-
-def failure(tracking_uri: str, error: Exception) -> str:
-    """One line on what went wrong with MLflow, without credentials."""
-    return f"MLflow at {redacted(tracking_uri)} failed: {told(error)}"
 
 
 def _rivals_value(trial: FinishedTrial) -> float | None:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 from tunekit.errors import WorkError
 from tunekit.records import StudyInfo
-from tunekit.tracking.client import connect, find_runs, local_path, quiet, redacted
+from tunekit.tracking.client import connect, failure, find_runs, local_path, quiet, redacted
 from tunekit.tracking.content import STUDY_TAG
-from tunekit.tracking.projection import failure
 from tunekit.tracking.view import REPORT
 
 PLOTS = "plots"
