@@ -17,7 +17,8 @@ from tunekit.search.setting import Setting
 from tunekit.search.winner import key_of, winner
 from tunekit.study.command import other_command
 from tunekit.study.study import Study
-from tunekit.tracking import observer, projection
+from tunekit.tracking import observer
+from tunekit.tracking import synchronize as delivery
 from tunekit.tracking.model import KeptModel
 
 logger = logging.getLogger("tunekit")
@@ -86,7 +87,7 @@ def synchronize(study: Study, told: Callable[[int, int], None]) -> Synced:
                 file=study.file,
             )
         info, result = known
-        delivered = projection.synchronize(info, result, told)
+        delivered = delivery.synchronize(info, result, told)
 
         def model() -> Model:
             assert result.best is not None

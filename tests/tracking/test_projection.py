@@ -15,7 +15,8 @@ from tunekit.records import FinishedTrial, StudyInfo, StudyResult
 from tunekit.tracking import rows
 from tunekit.tracking.client import quiet
 from tunekit.tracking.locate import locate, locate_study
-from tunekit.tracking.projection import Projection, synchronize
+from tunekit.tracking.projection import Projection
+from tunekit.tracking.synchronize import synchronize
 
 Trials = Callable[..., tuple[FinishedTrial, ...]]
 Result = Callable[[tuple[FinishedTrial, ...]], StudyResult]

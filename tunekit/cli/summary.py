@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tunekit.cli.numbers import amount
+from tunekit.cli.numbers import amount, counted
 from tunekit.records import FinishedTrial, StudyInfo, StudyResult
 from tunekit.report.words import configuration as in_short
 from tunekit.report.words import duration
@@ -102,7 +102,7 @@ def print_summary(
     how = f" ({told})" if told else ""
     console.print()
     console.print(
-        f"[bold]{escape(info.name)}[/bold]: {len(result.trials)} trials{how} "
+        f"[bold]{escape(info.name)}[/bold]: {counted(len(result.trials), 'trial')}{how} "
         f"in {duration(result.seconds)}"
     )
     if verdicts := diagnoses(result.trials):

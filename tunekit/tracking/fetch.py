@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunekit.errors import InputError, TunekitError, WorkError, suggestion
-from tunekit.tracking.client import connect, failure, local_path, quiet, quoted, redacted, told
+from tunekit.errors import InputError, WorkError, suggestion
+from tunekit.tracking.client import connect, local_path, quoted, redacted, told
 from tunekit.tracking.folder import NETWORK, digest_of
-from tunekit.tracking.locate import runs_of
+from tunekit.tracking.locate import runs_of, talking_to
 from tunekit.tracking.model import DIGEST_TAG, NAME
 
 if TYPE_CHECKING:
@@ -75,14 +75,8 @@ def _fetched(
             "MLFLOW_TRACKING_URI",
             file=what,
         )
-    try:
-        with quiet():
-            kept = look_up(connect(tracking_uri))
-            return _downloaded(what, kept, tracking_uri, folder)
-    except TunekitError:
-        raise
-    except Exception as error:
-        raise WorkError(failure(tracking_uri, error)) from error
+    with talking_to(tracking_uri):
+        return _downloaded(what, look_up(connect(tracking_uri)), tracking_uri, folder)
 
 
 def _downloaded(what: str, kept: Kept, tracking_uri: str, folder: Path) -> Path:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunekit.errors import TunekitError, WorkError
 from tunekit.model import Model
 from tunekit.records import StudyInfo
 from tunekit.tracking import content
-from tunekit.tracking.client import connect, failure, find_runs, local_path, quiet, quoted, redacted
-from tunekit.tracking.content import STUDY_TAG
+from tunekit.tracking.client import quoted
 from tunekit.tracking.folder import NETWORK, digest_of, write_folder
+from tunekit.tracking.locate import run_of, talking_to
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -71,8 +68,8 @@ def keep_model(
     Raises:
         WorkError: MLflow cannot be reached, refuses, or does not know the study.
     """
-    with _failing_in_words(study), tempfile.TemporaryDirectory(prefix="tunekit-") as scratch:
-        client, run = _run_of(study)
+    with talking_to(study.tracking_uri), tempfile.TemporaryDirectory(prefix="tunekit-") as scratch:
+        client, run = run_of(study)
         logged = _found(client, run, key)
         if logged is None or not _is_whole(client, logged):
             logged = _logged(client, run, logged, model, key, Path(scratch))
@@ -91,40 +88,14 @@ def known_model(study: StudyInfo, key: str, *, register: str | None = None) -> K
     Raises:
         WorkError: MLflow cannot be reached, refuses, or does not know the study.
     """
-    with _failing_in_words(study):
-        client, run = _run_of(study)
+    with talking_to(study.tracking_uri):
+        client, run = run_of(study)
         logged = _found(client, run, key)
         if logged is None or not _is_whole(client, logged) or not _is_out(run, logged):
             return None
         version = None if register is None else _version(client, logged, register)
         is_registered = register is None or version is not None
         return KeptModel(f"models:/{logged.model_id}", register, version) if is_registered else None
-
-
-@contextmanager
-def _failing_in_words(study: StudyInfo) -> Iterator[None]:
-    try:
-        with quiet():
-            yield
-    except TunekitError:
-        raise
-    except Exception as error:
-        raise WorkError(failure(study.tracking_uri, error)) from error
-
-
-def _run_of(study: StudyInfo) -> tuple[MlflowClient, Run]:
-    store = local_path(study.tracking_uri)
-    if store is None or store.exists():  # asking would create the store
-        client = connect(study.tracking_uri)
-        experiment = client.get_experiment_by_name(study.experiment)
-        if experiment is not None:
-            query = f"tags.`{STUDY_TAG}` = '{study.identity}'"
-            runs = find_runs(client, experiment.experiment_id, query)
-            if runs:
-                return client, runs[0]
-    raise WorkError(
-        f"MLflow at {redacted(study.tracking_uri)} does not know this search of {study.name!r}"
-    )
 
 
 def _is_whole(client: MlflowClient, logged: LoggedModel) -> bool:

@@ -11,7 +11,7 @@ import contextlib
 import getpass
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,7 +21,6 @@ from tunekit.tracking import content, dataset, rows
 from tunekit.tracking.client import (
     connect,
     disconnect,
-    failure,
     find_runs,
     pages_of_runs,
     quiet,
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
 
 PARENT_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
-PORTION = 50
-"""Trials after which a long delivery is told to go on."""
 ENDED = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 
 
@@ -354,34 +351,6 @@ class Projection:
         learnt_from = dataset.dataset_input(self.study)
         if learnt_from is not None and not (inputs and inputs.dataset_inputs):
             self._client.log_inputs(run_id, [learnt_from])
-
-
-def synchronize(
-    study: StudyInfo, result: StudyResult, told: Callable[[int, int], None] = lambda *_: None
-) -> int:
-    """Bring MLflow up to date with a search that is not running.
-
-    Args:
-        study: The study, with the trials that its record holds.
-        result: How the search ended, as far as the record knows.
-        told: Called after each portion with how many of how many trials MLflow has.
-
-    Returns:
-        How many trials were missing.
-
-    Raises:
-        WorkError: MLflow cannot be reached, or refuses.
-    """
-    projection, missing = Projection(study), 0
-    try:
-        for first in range(0, len(study.recorded), PORTION):
-            missing += projection.deliver(study.recorded[first : first + PORTION])
-            told(projection.arrived, len(study.recorded))
-        projection.finish(result)
-        projection.keep_files()
-    except Exception as error:
-        raise WorkError(failure(study.tracking_uri, error)) from error
-    return missing
 
 
 def _rivals_value(trial: FinishedTrial) -> float | None:

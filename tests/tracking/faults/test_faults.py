@@ -16,7 +16,8 @@ import pytest
 from tunekit.records import FinishedTrial, StudyInfo, StudyResult
 from tunekit.tracking import courier
 from tunekit.tracking.courier import Courier
-from tunekit.tracking.projection import Projection, synchronize
+from tunekit.tracking.projection import Projection
+from tunekit.tracking.synchronize import synchronize
 
 if TYPE_CHECKING:
     from tests.tracking.faults.conftest import Difference, Fault, Proxy, Rows, Rule, Served
