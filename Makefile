@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# One more than the cores of a small machine, since many tests wait for a server.
+PARALLEL = -n 3 --dist worksteal
 
 # The installed dependencies belong to this pyproject.toml; -dev with the development tools, -bench
 # with the libraries that benchmarks compare with.
@@ -22,12 +24,12 @@ demo: $(STAMP)  ## search the best network for handwritten digits, and say how t
 	$(BIN)/tunekit search examples/digits.toml
 
 test: check  ## run all checks and all tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-with-plugins: $(DEV_STAMP)  ## run the tests once more, with the distributions in plugins/ installed
 	rm -rf $(WITH_PLUGINS)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --target $(WITH_PLUGINS) ./plugins/*/
-	PYTHONPATH=$(WITH_PLUGINS) $(BIN)/python -m pytest -n 2 --ignore tests/distributions
+	PYTHONPATH=$(WITH_PLUGINS) $(BIN)/python -m pytest $(PARALLEL) --ignore tests/distributions
 
 check: $(DEV_STAMP)  ## check format, style, types and who imports whom
 	$(BIN)/ruff format --check .
