@@ -177,7 +177,7 @@ def test_names_are_printed_as_they_are(tunekit: Command, searched: Path) -> None
     (searched / "small.toml").write_text(study)
     assert tunekit("search", "small.toml", "--dry-run").stdout.startswith("a [/b]: 150 rows")
     done = tunekit("search", "small.toml", "--trials", "1")
-    assert "a [/b]: 1 trials" in done.stdout
+    assert "a [/b]: 1 trial " in done.stdout
 
 
 def dry(tunekit: Command, *more: str) -> dict[str, Any]:
