@@ -340,7 +340,7 @@ def _wait_for_words(process: subprocess.Popen[str], folder: Path, lines: int) ->
 
 def kill_workers(times: int, chance: random.Random, count: Count) -> None:
     """Kill the workers of one search."""
-    trials = 6 * times
+    trials = 10 * times
     alone = _folder(WORKERS.format(trials=trials, workers=1))
     finish(alone)
     undisturbed = by_ask(alone)
