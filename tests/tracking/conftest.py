@@ -33,7 +33,7 @@ from tunekit.records import (
     TestScore,
 )
 from tunekit.space import Scalar
-from tunekit.tracking.client import connect, quiet
+from tunekit.tracking.client import connect, find_runs, quiet
 from tunekit.tracking.locate import locate
 from tunekit.tracking.projection import Projection
 from tunekit.tracking.server import Server, serve
@@ -211,6 +211,17 @@ def train() -> Callable[..., Model]:
 def model() -> Model:
     """A small network."""
     return train_model()
+
+
+def delivered(study: StudyInfo) -> int:
+    """How many trials of the study MLflow holds."""
+    located = locate(study.tracking_uri, study.experiment, study.identity)
+    if located is None:
+        return 0
+    with quiet():
+        client = connect(study.tracking_uri)
+        below = f"tags.`mlflow.parentRunId` = '{located.run_id}'"
+        return len(find_runs(client, located.experiment_id, below))
 
 
 @pytest.fixture(scope="session")

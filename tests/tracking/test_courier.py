@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.tracking.conftest import delivered
 from tunekit.records import FinishedTrial, StudyInfo, StudyResult
 from tunekit.tracking import courier
-from tunekit.tracking.client import connect, find_runs, quiet
 from tunekit.tracking.courier import Courier
-from tunekit.tracking.locate import locate
 
 Trials = Callable[..., tuple[FinishedTrial, ...]]
 Result = Callable[[tuple[FinishedTrial, ...]], StudyResult]
@@ -43,17 +42,6 @@ def silent_port() -> Iterator[int]:
         server.bind(("127.0.0.1", 0))
         server.listen()
         yield int(server.getsockname()[1])
-
-
-def delivered(study: StudyInfo) -> int:
-    """How many trials of the study MLflow holds."""
-    located = locate(study.tracking_uri, study.experiment, study.identity)
-    if located is None:
-        return 0
-    with quiet():
-        client = connect(study.tracking_uri)
-        below = f"tags.`mlflow.parentRunId` = '{located.run_id}'"
-        return len(find_runs(client, located.experiment_id, below))
 
 
 def until(is_so: Callable[[], bool]) -> None:

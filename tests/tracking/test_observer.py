@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.tracking.conftest import delivered
 from tunekit import plugins
 from tunekit.records import FinishedTrial, StudyInfo, StudyResult
 from tunekit.tracking import observer
-from tunekit.tracking.client import connect, find_runs, quiet
-from tunekit.tracking.locate import locate
 
 Trials = Callable[..., tuple[FinishedTrial, ...]]
 Result = Callable[[tuple[FinishedTrial, ...]], StudyResult]
@@ -22,17 +21,6 @@ def search(study: StudyInfo, trials: tuple[FinishedTrial, ...], result: StudyRes
     for trial in trials:
         observer.tunekit_trial_finished(trial)
     observer.tunekit_study_finished(result)
-
-
-def delivered(study: StudyInfo) -> int:
-    """How many trials of the study MLflow holds."""
-    located = locate(study.tracking_uri, study.experiment, study.identity)
-    if located is None:
-        return 0
-    with quiet():
-        client = connect(study.tracking_uri)
-        below = f"tags.`mlflow.parentRunId` = '{located.run_id}'"
-        return len(find_runs(client, located.experiment_id, below))
 
 
 def test_a_search_is_observed_without_a_word(

@@ -7,7 +7,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +14,7 @@ import typer
 
 from tunekit.cli.options import Json, Set
 from tunekit.cli.output import plain, print_json
+from tunekit.cli.whole import written_whole
 from tunekit.errors import DataError, InputError
 
 if TYPE_CHECKING:
@@ -188,8 +188,7 @@ def _save(frame: pd.DataFrame, path: Path) -> None:
     Raises:
         InputError: The file cannot be written.
     """
-    passing = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
+    with written_whole(path) as passing:
         match path.suffix.lower():
             case ".csv":
                 frame.to_csv(passing, index=False)
@@ -198,10 +197,3 @@ def _save(frame: pd.DataFrame, path: Path) -> None:
             case _:
                 text = json.dumps(plain(frame.to_dict("records")), indent=2, ensure_ascii=False)
                 passing.write_text(text + "\n", encoding="utf-8")
-        passing.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            passing.unlink()
-        raise InputError(
-            f"cannot be written: {error.strerror or error}", key=f"-o {path}"
-        ) from None

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tunekit.cli.options import Plugin, Set, StudyFile
+from tunekit.cli.recorded import recorded_study
+from tunekit.cli.whole import written_whole
 from tunekit.errors import InputError, WorkError
 
 if TYPE_CHECKING:
@@ -42,17 +42,11 @@ def command(
 
     It is kept in MLflow, too. Nothing is trained, and the data are not loaded.
     """
-    from tunekit.search.recall import kept_files, recalled
     from tunekit.study.places import places_of
-    from tunekit.study.study import load_study
 
     at = places_of(study, set_ or ())
     path = _place(output, Path(at.file), at.name)
-    # As they were in the search, also if they are gone; else as the study file names them.
-    files = None if plugin else kept_files(at.storage, at.name)
-    opened, _ = load_study(
-        study, set_=set_ or (), plugins=plugin or (), files=files, recalled=recalled
-    )
+    opened = recorded_study(study, set_ or (), plugin or ())
     _write(opened, study, path)
 
 
@@ -109,13 +103,5 @@ def _save(html: str, path: Path) -> None:
     Raises:
         InputError: The file cannot be written.
     """
-    passing = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
+    with written_whole(path) as passing:
         passing.write_text(html, encoding="utf-8", newline="\n")
-        passing.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            passing.unlink()
-        raise InputError(
-            f"cannot be written: {error.strerror or error}", key=f"-o {path}"
-        ) from None

@@ -10,6 +10,7 @@ import typer
 
 from tunekit.cli.options import Json, Plugin, Set, StudyFile
 from tunekit.cli.output import print_json
+from tunekit.cli.recorded import recorded_study
 
 PAUSE = 5.0
 """Seconds between two lines about how far it has come."""
@@ -26,21 +27,11 @@ def command(
     What is there already stays as it is. If MLflow lacks the best network, that is trained again
     from the record, to the same bits.
     """
-    from tunekit.search.recall import kept_files, recalled
-    from tunekit.study.places import places_of
-    from tunekit.study.study import load_study
-
-    at = places_of(study, set_ or ())
-    # As they were in the search, also if they are gone; else as the study file names them.
-    files = None if plugin else kept_files(at.storage, at.name)
-    opened, _ = load_study(
-        study, set_=set_ or (), plugins=plugin or (), files=files, recalled=recalled
-    )
     from tunekit.cli.search import in_mlflow
     from tunekit.publish import synchronize
     from tunekit.tracking.client import redacted
 
-    synced = synchronize(opened, _Progress())
+    synced = synchronize(recorded_study(study, set_ or (), plugin or ()), _Progress())
     info, missing = synced.info, synced.delivered
     if as_json:
         print_json(
